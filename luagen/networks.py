@@ -1,0 +1,54 @@
+"""Text to IP networks, strictly: one spelling, no bits outside the mask, IPv4-mapped addresses as IPv4."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+
+from luagen.model import Network
+
+_MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
+
+
+class NetworkError(Exception):
+    """The text is no network; `help` is the correction, if there is an obvious one."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+
+def network(text: str) -> Network:
+    """The network, of full length for a single address. Raises NetworkError.
+
+    An IPv4-mapped network becomes the IPv4 network: that is what the runtime makes of such clients.
+    """
+    if "%" in text:
+        raise NetworkError("a network has no zone", "leave out the `%` and what follows it")
+    address, slash, length = text.partition("/")
+    if slash and not (length.isascii() and length.isdigit()):
+        raise NetworkError("the length of a network is a number of bits", "such as `10.0.0.0/8`")
+    try:
+        found = ip_network(text)
+    except ValueError:
+        try:
+            corrected = ip_interface(text).network
+        except ValueError:
+            raise NetworkError("this is neither an IP address nor a network") from None
+        raise NetworkError(
+            f"the address has bits outside the first {length}",
+            f"write `{corrected}` for the network, or `{address}` for the address",
+        ) from None
+    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+        return IPv4Network((int(found.network_address) & 0xFFFF_FFFF, found.prefixlen - 96))
+    return found
+
+
+def looks_like_network(text: str) -> bool:
+    """Whether `text` was meant as an address or network, right or wrong in detail."""
+    address = text.partition("/")[0]
+    try:
+        ip_interface(address)
+    except ValueError:
+        return False
+    return True

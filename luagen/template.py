@@ -1,0 +1,146 @@
+"""Splits the body of an f-string into literal text and expressions, and finds where strings and brackets end.
+
+Works on characters and offsets only, since `ast` on Python 3.11 gives no usable positions inside f-strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_OPENING = {"(": ")", "[": "]", "{": "}"}
+_CLOSING = frozenset(_OPENING.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text[start:end]`: literal text (doubled braces not undone), or an expression without its braces."""
+
+    start: int
+    end: int
+    is_expression: bool
+
+
+@dataclass(eq=False)  # an exception cannot be frozen: raising it writes the traceback into it
+class TemplateError(Exception):
+    """`text[start:end]` is what is wrong."""
+
+    message: str
+    help: str
+    start: int
+    end: int
+
+
+def split(text: str, start: int = 0, end: int | None = None) -> tuple[Piece, ...]:
+    """The pieces of `text[start:end]` in order. Raises TemplateError at the first mistake."""
+    stop = len(text) if end is None else end
+    pieces: list[Piece] = []
+    literal = index = start
+    while index < stop:
+        char = text[index]
+        if char in "{}" and text.startswith(char, index + 1) and index + 1 < stop:
+            index += 2
+        elif char == "}":
+            raise TemplateError(
+                "`}` without `{`", "a brace that is meant as text is doubled: `}}`", index, index + 1
+            )
+        elif char == "{":
+            if literal < index:
+                pieces.append(Piece(literal, index, False))
+            close = _expression_end(text, index + 1, stop)
+            pieces.append(Piece(index + 1, close, True))
+            literal = index = close + 1
+        else:
+            index += 1
+    if literal < stop:
+        pieces.append(Piece(literal, stop, False))
+    return tuple(pieces)
+
+
+def unbraced(text: str) -> str:
+    """Literal text with doubled braces undone."""
+    return text.replace("{{", "{").replace("}}", "}")
+
+
+def _expression_end(text: str, start: int, stop: int) -> int:
+    """The offset of the brace that closes an expression; refuses what f-strings allow behind one."""
+    depth = 0
+    index = start
+    while index < stop:
+        char = text[index]
+        if char in "'\"":
+            index = string_end(text, index, stop)
+            continue
+        if char in _OPENING:
+            depth += 1
+        elif char == "}" and depth == 0:
+            _refuse_empty_or_debug(text, start, index)
+            return index
+        elif char in _CLOSING:
+            depth = max(0, depth - 1)
+        elif depth == 0 and char == "!" and not text.startswith("=", index + 1):
+            raise TemplateError(
+                "a template has no conversions such as `!r`",
+                "only the expression stands between the braces",
+                index,
+                min(index + 2, stop),
+            )
+        elif depth == 0 and char == ":":
+            raise TemplateError(
+                "a template has no format specifications",
+                "only the expression stands between the braces",
+                index,
+                index + 1,
+            )
+        index += 1
+    raise TemplateError("`{` without `}`", "a brace that is meant as text is doubled: `{{`", start - 1, start)
+
+
+def _refuse_empty_or_debug(text: str, start: int, end: int) -> None:
+    expression = text[start:end].rstrip()
+    if not expression:
+        raise TemplateError(
+            "there is no expression between the braces",
+            "write a field, such as `{request.path}`; braces that are meant as text are doubled",
+            start - 1,
+            end + 1,
+        )
+    if expression.endswith("=") and not expression.endswith(("==", "!=", "<=", ">=")):
+        at = start + len(expression) - 1
+        raise TemplateError("a template cannot show an expression by `=`", "leave out the `=`", at, at + 1)
+
+
+def string_end(text: str, start: int, stop: int) -> int:
+    """The offset after the string that opens at `start` (a quote), or `stop` when it is never closed."""
+    quote = text[start]
+    if text.startswith(quote * 3, start):
+        quote *= 3
+    index = start + len(quote)
+    while index < stop:
+        if text[index] == "\\":
+            index += 2
+        elif text.startswith(quote, index):
+            return min(stop, index + len(quote))
+        else:
+            index += 1
+    return stop
+
+
+def unbalanced(text: str) -> int | None:
+    """The offset of the first closing bracket that nothing opened, outside strings and comments."""
+    expected: list[str] = []
+    index = 0
+    while index < len(text):
+        char = text[index]
+        if char in "'\"":
+            index = string_end(text, index, len(text))
+            continue
+        if char == "#":
+            index = text.find("\n", index)
+            if index < 0:
+                return None
+        elif char in _OPENING:
+            expected.append(_OPENING[char])
+        elif char in _CLOSING and (not expected or expected.pop() != char):
+            return index
+        index += 1
+    return None
