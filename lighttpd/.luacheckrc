@@ -1,0 +1,10 @@
+-- The globals common to Lua 5.1 to 5.5 and LuaJIT; each runtime module may also use the modules that the generated
+-- script embeds before it, as locals.
+std = "min"
+max_line_length = 130
+files["lua/lightgate/address.lua"] = {}
+files["lua/lightgate/tokens.lua"] = { read_globals = { "json", "identity" } }
+files["lua/lightgate/fields.lua"] = { read_globals = { "address" } }
+files["lua/lightgate/gate.lua"] = {
+  read_globals = { "identity", "tokens", "pages", "stash", "fields", "field_names", "verdicts" },
+}

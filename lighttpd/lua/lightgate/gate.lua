@@ -1,0 +1,474 @@
+-- gate.lua: a request's way through the rules, inside lighttpd.
+--
+-- new_gate(lighty, settings) is called once per Lua state; the gate it returns is kept in _G, and gate.run() is
+-- called for every pass of every request. Nothing here waits. docs/internals.md has the interface that generated
+-- rules use and the protocol with the sidecar.
+--
+-- INVARIANT: a request reaches the origin only through `grant`, and waits only through `defer`; run() turns
+-- any other way of ending with "go on" into a 500.
+
+-- the modules embedded before this one
+local request_fields, identities, token_rules, page = fields, identity, tokens, pages
+local new_stash, new_verdicts, new_stripper = stash.new, verdicts.new, field_names.stripper
+
+local byte, find, format, gsub, match, sub =
+  string.byte, string.find, string.format, string.gsub, string.match, string.sub
+local next, print, tonumber, tostring, type = next, print, tonumber, tostring, type
+
+local AUTHORIZER_PATH = "/.lightgate/authorize"
+local RESERVED, RESERVED_PREFIX = "/.lightgate", "/.lightgate/"
+
+local GUARD_VARIABLES = {
+  "LIGHTGATE_STATE", "LIGHTGATE_ANSWER", "LIGHTGATE_EXPIRES", "LIGHTGATE_RELEASE", "LIGHTGATE_NONCE",
+  "LIGHTGATE_ASK", "LIGHTGATE_PATH", "LIGHTGATE_HOST",
+}
+
+-- What lighttpd 1.4.69 and later can be relied on for, by release (patch number of 1.4).
+local FIRST_SUPPORTED = 69
+local LAST_LOSING_BODIES = 76 -- gives a buffered request body to the authorizer
+local REFUSED = { [83] = true, [84] = true } -- drop body and header fields of a refusal made in Lua
+
+
+local function new_gate(host, settings)
+  local r, c = host.r, host.c
+  local req_attr, req_header, resp_header = r.req_attr, r.req_header, r.resp_header
+  local resp_body, req_body = r.resp_body, r.req_body
+  -- Spelt in two pieces: the whole word in the script's text makes lighttpd collect the environment of other
+  -- modules before every run.
+  local env = r["req_" .. "env"]
+  local time, hrtime = c.time, c.hrtime
+
+  local release, log_decisions = settings.release, settings.log_decisions
+  local strip = next(settings.strip) and new_stripper(host, settings.strip)
+  local has_auth = #settings.issuers > 0
+  local examiner = has_auth and token_rules.new(host, settings)
+  local cache = has_auth and new_verdicts(host, settings.epoch_file, examiner.forget)
+  local keeps_token = {} -- provider names whose tokens the origin may see
+  local providers = {}
+  for i = 1, #settings.issuers do
+    local issuer = settings.issuers[i]
+    providers[issuer.name] = true
+    keeps_token[issuer.name] = issuer.forward_token or nil
+  end
+
+  local patch = tonumber(match(tostring(host.server.stats.version), "^lighttpd/1%.4%.(%d+)"))
+  local loses_bodies = patch ~= nil and patch <= LAST_LOSING_BODIES
+  local bodies = loses_bodies and new_stash()
+
+  local gate = { release = release, host = r, rules = {}, names = {} }
+  local q = {} -- the request being looked at: memoised fields, and what has been decided so far
+  local counter = 0
+  local sets_response_headers = false -- whether any rule has, since this state began
+
+
+  -- === ends of a request =========================================================================
+
+  -- `index`: of the deciding rule, 0 for the policy's default, nil for lightgate's own checks.
+  local function note(index, decision)
+    if sets_response_headers then
+      env["LIGHTGATE_RESPONSE"] = q.response -- nil, too: an earlier pass may have left its own
+    end
+    if log_decisions then
+      env["LIGHTGATE_RULE"] = index and (gate.names[index] or "default") or "lightgate"
+      env["LIGHTGATE_DECISION"] = decision
+      env["LIGHTGATE_WHERE"] = q.where or "lua"
+    end
+  end
+
+  -- The one place where a request is let through to the origin; `index` names the rule that permitted it,
+  -- 0 the policy's default.
+  local function grant(index)
+    if q.stop then -- generated code went on where it should have stopped: stop here
+      return q.stop
+    end
+    local caller = q.identity
+    if caller and caller.present then
+      env["REMOTE_USER"] = caller.sub
+      env["LIGHTGATE_IDENTITY"] = caller.text
+      if not keeps_token[caller.provider] then
+        req_header["Authorization"] = nil
+      end
+    end
+    note(index, "pass")
+    q.granted = true
+    return 0
+  end
+
+  local function answer(index, decision, status, body, content_type)
+    local caller = q.identity
+    if caller and caller.present then
+      env["REMOTE_USER"] = caller.sub
+    end
+    note(index, decision)
+    if body then
+      resp_header["Content-Type"] = content_type
+      resp_body.set(body)
+    end
+    return status
+  end
+
+  local function refuse(index, decision, status, code, text)
+    resp_header["Cache-Control"] = "no-store"
+    local body, content_type = page.refusal(page.wants_html(req_header["Accept"]), status, code, text)
+    return answer(index, decision, status, body, content_type)
+  end
+
+  local function challenge(index, status, realm, code, text, scope)
+    local value = 'Bearer realm="' .. realm .. '"'
+    if code then
+      value = value .. ', error="' .. code .. '", error_description="' .. text .. '"'
+      if scope then
+        value = value .. ', scope="' .. scope .. '"'
+      end
+    end
+    resp_header["WWW-Authenticate"] = value
+    return refuse(index, status == 403 and "forbid" or "challenge", status, code, text)
+  end
+
+  -- For what should not happen: says why in the error log, and nothing to the client.
+  local function unavailable(index, why)
+    print("lightgate: 503: " .. why)
+    resp_header["Retry-After"] = "1"
+    return refuse(index, "unavailable", 503, nil, "the request could not be checked, try again")
+  end
+
+
+  -- === fields of a request =======================================================================
+
+  request_fields.attach(gate, host, q)
+
+  function gate.clean(_, value)
+    if q.stop then -- what barred the way first is what the client is told
+      return ""
+    end
+    if find(value, "%c") then
+      q.stop = refuse(nil, "refuse", 400, nil, "the request holds control characters")
+      return ""
+    end
+    return value
+  end
+
+
+  -- === deferral ===================================================================================
+
+  -- Takes the body out of the request where lighttpd would give it to the authorizer. Returns false while it is
+  -- still arriving, true when done, or nil and the status of a refusal.
+  local function save_body(nonce, index)
+    if req_attr["request.protocol"] ~= "HTTP/2.0" then
+      return true
+    end
+    local length = tonumber(req_body.len) or 0
+    if length == 0 then
+      return true
+    end
+    if length > 0 and not bodies.fits(length) then
+      return nil, refuse(index, "refuse", 413, nil, "the body is too large to be held, use HTTP/1.1")
+    end
+    local collected = req_body.collect
+    if collected == false then
+      return false
+    elseif not collected then
+      return nil, unavailable(index, "another handler owns the request body")
+    end
+    length = tonumber(req_body.len) or 0
+    local body = req_body.get
+    if not body or length < 0 or #body < length then
+      return nil, unavailable(index, "the request body could not be read")
+    end
+    -- up to 1.4.71 the text may begin with bytes that precede the body
+    if not bodies.put(nonce, sub(body, #body - length + 1), time()) then
+      return nil, unavailable(index, "no room to hold another request body")
+    end
+    req_body.set("")
+    return true
+  end
+
+  -- Hands the request to the sidecar. Returns the status to leave with: 0, or that of a refusal.
+  local function defer(index)
+    counter = counter + 1
+    local seconds, nanoseconds = hrtime()
+    local nonce = format("%.0f.%.0f.%.0f", seconds, nanoseconds, counter)
+    if loses_bodies then
+      local saved, status = save_body(nonce, index)
+      if saved == nil then
+        return status
+      elseif not saved then
+        nonce = "collect"
+      end
+    end
+    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. format("%d %d", index, q.permitted or 0)
+    env["LIGHTGATE_IDENTITY"] = nil
+    env["LIGHTGATE_ANSWER"] = nil
+    env["LIGHTGATE_EXPIRES"] = nil
+    if nonce ~= "collect" then
+      env["LIGHTGATE_RELEASE"] = release
+      env["LIGHTGATE_NONCE"] = nonce
+      env["LIGHTGATE_ASK"] = "identity"
+      env["LIGHTGATE_PATH"] = q.path
+      env["LIGHTGATE_HOST"] = q.host_name or gate.host_name(q)
+      req_attr["uri.path"] = AUTHORIZER_PATH
+      q.where = "sidecar"
+    end
+    note(index, "defer")
+    q.deferred = true
+    return 0
+  end
+
+  -- Takes up a deferred request again: the index of the rule that suspended, or nil and why not.
+  local function resume(state)
+    local asked, nonce, index, permitted = match(state, "^(%S+) (%S+) (%d+) (%d+)$")
+    local answered = env["LIGHTGATE_ANSWER"]
+    local text, expires = env["LIGHTGATE_IDENTITY"], env["LIGHTGATE_EXPIRES"]
+    for i = 1, #GUARD_VARIABLES do
+      env[GUARD_VARIABLES[i]] = nil
+    end
+    env["LIGHTGATE_IDENTITY"] = nil
+    local body = bodies and nonce and bodies.take(nonce)
+    if asked ~= release then
+      return nil, "the policy changed while the request waited"
+    end
+    index, permitted = tonumber(index), tonumber(permitted)
+    if not gate.rules[index] then
+      return nil, "the request's state is damaged"
+    end
+    q.permitted = permitted > 0 and permitted or nil
+    q.response = env["LIGHTGATE_RESPONSE"]
+    if nonce == "collect" then
+      return index
+    end
+    if body then
+      req_body.set(body)
+    end
+    if answered ~= release .. " " .. nonce then
+      return nil, "the sidecar's answer is missing or belongs to another request"
+    end
+    local caller = text and identities.decode(text, release)
+    if not caller or not providers[caller.provider] then
+      return nil, "the sidecar's answer holds no valid identity"
+    end
+    expires = tonumber(expires and match(expires, "^%d+$"))
+    if not expires or #format("%.0f", expires) > 15 then
+      return nil, "the sidecar's answer holds no valid expiry"
+    end
+    local credential = req_header["Authorization"]
+    if credential then
+      cache.remember(credential, caller, expires, cache.now())
+    end
+    q.identity, q.where = caller, "sidecar"
+    return index
+  end
+
+
+  -- === who is calling =============================================================================
+
+  local function anonymous()
+    -- A later pass of a request that has been through here: a rewrite or an error handler restarted it.
+    local text = env["LIGHTGATE_IDENTITY"]
+    local caller = text and identities.decode(text, release)
+    if not caller or not providers[caller.provider] then
+      caller = identities.ANONYMOUS
+    end
+    q.identity = caller
+    return caller
+  end
+
+  local function examine(index, credential, now)
+    local token, problem = token_rules.bearer(credential)
+    if not token and not problem then
+      return anonymous()
+    end
+    if env["LIGHTGATE_IDENTITY"] then
+      local caller = anonymous()
+      if caller.present then
+        return caller
+      end
+      q.identity = nil
+    end
+    if problem == "several" then
+      q.stop = challenge(index, 400, "lightgate", "invalid_request", "more than one credential was presented")
+    elseif problem then
+      q.stop = challenge(index, 400, "lightgate", "invalid_request", "the credential is malformed")
+    else
+      -- time() may be late by a second, and a token may have been issued in this very one
+      local caller, reason, expires = examiner.examine(token, (hrtime()))
+      if caller then
+        cache.remember(credential, caller, expires, now)
+        q.identity = caller
+        return caller
+      elseif reason then
+        q.stop = challenge(index, 401, "lightgate", "invalid_token", reason)
+      else
+        q.stop = defer(index)
+      end
+    end
+    return identities.ANONYMOUS
+  end
+
+  function gate.identity(_, index)
+    local caller = q.identity
+    if caller then
+      return caller
+    end
+    if q.stop then -- an earlier part of the same expression found the way barred
+      return identities.ANONYMOUS
+    end
+    local credential = req_header["Authorization"]
+    if not credential or not has_auth then
+      return anonymous()
+    end
+    local now = cache.now()
+    caller = cache.recall(credential, now)
+    if caller then
+      q.identity, q.where = caller, "cache"
+      return caller
+    end
+    return examine(index, credential, now)
+  end
+
+
+  -- === what rules do ==============================================================================
+
+  function gate.respond(_, index, status, body, content_type, headers)
+    if headers then
+      for i = 1, #headers, 2 do
+        resp_header[headers[i]] = headers[i + 1]
+      end
+    end
+    if status == 204 or status == 304 then
+      return answer(index, "respond", status)
+    end
+    if not body then
+      body, content_type = page.plain(status), "text/plain; charset=utf-8"
+    end
+    return answer(index, "respond", status, body, content_type)
+  end
+
+  function gate.redirect(_, index, status, location)
+    -- HTTP/1.0 has no Host, and browsers take the first segment for one: "https:///evil.example/"
+    if find(location, "^https?:///") then
+      return refuse(index, "refuse", 400, nil, "the request names no host")
+    end
+    -- "//host" and "/\host" name another host to a browser
+    local rest = match(location, "^[/\\]+(.*)$")
+    if rest then
+      location = "/" .. rest
+    end
+    resp_header["Location"] = gsub(location, "[%c \"<>\\^`{|}\128-\255]", function(text)
+      return format("%%%02X", byte(text))
+    end)
+    return answer(index, "redirect", status, page.plain(status), "text/plain; charset=utf-8")
+  end
+
+  function gate.require_identity(_, index, accepted, realm)
+    local caller = gate.identity(q, index)
+    if q.stop then
+      return q.stop
+    end
+    if not caller.present then
+      return challenge(index, 401, realm, nil, "a bearer token is required")
+    end
+    if not accepted[caller.provider] then
+      return challenge(index, 401, realm, "invalid_token", "the token's issuer is not accepted here")
+    end
+    return nil
+  end
+
+  function gate.forbid(_, index, realm, scope)
+    if realm then
+      return challenge(index, 403, realm, "insufficient_scope", "the caller is not permitted to do this", scope)
+    end
+    return refuse(index, "forbid", 403, nil, "this is not permitted")
+  end
+
+  function gate.permit(_, index)
+    q.permitted = index
+  end
+
+  function gate.set_request_header(_, name, value)
+    req_header[name] = value
+  end
+
+  function gate.set_env(_, name, value)
+    env[name] = value ~= "" and value or nil
+  end
+
+  function gate.set_response_header(_, name, value)
+    sets_response_headers = true
+    q.response = (q.response or "") .. name .. ": " .. value .. "\n"
+  end
+
+
+  -- === a pass =====================================================================================
+
+  local function pass()
+    for name in next, q do
+      q[name] = nil
+    end
+    local path = req_attr["uri.path"]
+    if type(path) ~= "string" then
+      return refuse(nil, "refuse", 400, nil, "the request has no path")
+    end
+    q.path = path
+    -- Nobody has split the path yet, unless a gateway module that stands before mod_magnet took the request.
+    if req_attr["request.path-info"] then
+      return unavailable(nil, "a module listed before mod_magnet in server.modules has taken the request")
+    end
+    if byte(path, 2) == 46 and (path == RESERVED or sub(path, 1, #RESERVED_PREFIX) == RESERVED_PREFIX) then
+      return refuse(nil, "refuse", 404, nil, "there is nothing here")
+    end
+    local first = 1
+    local state = env["LIGHTGATE_STATE"]
+    if state then
+      local why
+      first, why = resume(state)
+      if not first then
+        return unavailable(nil, why)
+      end
+    elseif strip then
+      strip()
+    end
+    local rules = gate.rules
+    for index = first, #rules do
+      local status = rules[index](q)
+      if status then
+        return status
+      end
+    end
+    local permitted = q.permitted
+    if permitted then
+      return grant(permitted)
+    elseif settings.default == "pass" then
+      return grant(0)
+    end
+    return refuse(0, "forbid", 403, nil, "nothing permits this request")
+  end
+
+  local unsupported
+  if not patch then
+    unsupported = "cannot tell the version of lighttpd"
+  elseif patch < FIRST_SUPPORTED or REFUSED[patch] then
+    unsupported = format("lighttpd 1.4.%d is not supported, install 1.4.85 or later", patch)
+  end
+
+  -- What the script returns to lighttpd: 0 to go on, or a status. lighttpd lets a request pass for everything
+  -- that is not a whole number, so this is the last word.
+  function gate.run()
+    if unsupported then
+      return unavailable(nil, unsupported)
+    end
+    local status = pass()
+    if status == 0 and (q.granted or q.deferred) then
+      return 0
+    end
+    if type(status) == "number" and status % 1 == 0 and status >= 200 and status <= 599 then
+      return status
+    end
+    print("lightgate: bug in lightgate: a rule ended with " .. tostring(status))
+    return 500
+  end
+
+  return gate
+end
+
+
+return new_gate

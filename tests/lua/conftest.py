@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lua.host import LUA_VERSIONS, Clock, Host
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=LUA_VERSIONS)
+def host(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Host]:
+    yield Host(request.param, clock)

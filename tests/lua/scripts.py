@@ -1,0 +1,56 @@
+"""Scripts for the gate's own tests: hand-written rules around the real runtime, shaped like request.lua."""
+
+from __future__ import annotations
+
+from tests.lua.host import RUNTIME
+
+RELEASE = b"r1"
+MODULES = ("json", "address", "identity", "tokens", "pages", "stash", "fields", "field_names", "verdicts")
+
+SETTINGS = b"""{
+  release = "r1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",
+  log_decisions = true, strip = { ["x-user"] = true },
+  issuers = {
+    { name = "corp", issuer = "https://corp", audience = { shop = true }, tokens = "jwt",
+      algorithms = { RS256 = true }, rfc9068 = false, roles = { "roles" }, leeway_s = 30,
+      max_lifetime_s = 86400, forward_token = false },
+  },
+}"""
+
+
+def _modules(names: tuple[str, ...]) -> bytes:
+    return b"".join(
+        b"local %s = (function()\n%s\nend)()\n" % (name.encode(), (RUNTIME / f"{name}.lua").read_bytes())
+        for name in names
+    )
+
+
+def request_script(rules: bytes, names: tuple[bytes, ...] = (), settings: bytes = SETTINGS) -> bytes:
+    """`rules`: Lua function expressions, comma-separated, that may use `gate` and `q`."""
+    listed = b", ".join(b'"' + name + b'"' for name in names)
+    return (
+        b"local gate = _G.lightgate\n"
+        b'if gate and gate.release == "r1" and gate.host == lighty.r then return gate.run() end\n'
+        + _modules(MODULES)
+        + b"local new_gate = (function()\n"
+        + (RUNTIME / "gate.lua").read_bytes()
+        + b"\nend)()\n"
+        + b"gate = new_gate(lighty, "
+        + settings
+        + b")\ngate.rules = { "
+        + rules
+        + b" }\ngate.names = { "
+        + listed
+        + b" }\n_G.lightgate = gate\nreturn gate.run()\n"
+    )
+
+
+def response_script() -> bytes:
+    return (
+        b"local guard = _G.lightgate_response\n"
+        b'if guard and guard.release == "r1" and guard.host == lighty.r then return guard.run() end\n'
+        b"local new_guard = (function()\n"
+        + (RUNTIME / "response.lua").read_bytes()
+        + b'\nend)()\nguard = new_guard(lighty, { release = "r1" })\n'
+        b"_G.lightgate_response = guard\nreturn guard.run()\n"
+    )
