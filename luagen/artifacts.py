@@ -1,0 +1,195 @@
+"""The files of a release and what each of them says. Reads skeletons, writes nothing.
+
+Nothing here depends on time, host, environment or iteration order of sets: same input, same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import assert_never
+
+from luagen import model, reads, resources, skeleton
+from luagen.deployment import Deployment
+from luagen.lower import lower
+from luagen.lua import emit, scripts
+
+RUNTIME_ABI = 1  # of the interface between generated code and Lua runtime (docs/internals.md)
+SIDECAR_FORMAT = 1
+MANIFEST_FORMAT = 1
+
+_MAX_SOCKET_BYTES = 105  # lighttpd refuses to start with a longer one
+
+
+class UnsafePathError(ValueError):
+    """A path of the deployment cannot be written into lighttpd's configuration; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfText:
+    """Text that may be written into a lighttpd configuration file as it is."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def render_files(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, bytes]:
+    """All files of a release by name, in order of name; raises UnsafePathError."""
+    header = scripts.Header(
+        version=resources.version(),
+        policy_file=policy.file,
+        policy_sha256=policy.sha256,
+        release=release,
+    )
+    files = {
+        "lightgate.conf": _conf(policy, deployment, release),
+        "request.lua": scripts.request_script(
+            header, _settings(policy, deployment, release), emit.emit(lower(policy))
+        ),
+        "response.lua": scripts.response_script(header),
+        "sidecar.json": _json(_sidecar(policy, deployment, release)),
+    }
+    files["manifest.json"] = _json(_manifest(policy, deployment, release, files))
+    return dict(sorted(files.items()))
+
+
+# --- request.lua's settings ------------------------------------------------------------------------
+
+
+def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, scripts.Setting]:
+    return {
+        "release": release,
+        "default": policy.default.value,
+        "epoch_file": deployment.epoch_file,
+        "secrets_directory": deployment.secrets_directory,
+        "log_decisions": deployment.log_decisions,
+        "strip": reads.stripped_fields(policy),
+        "issuers": tuple(map(_lua_issuer, policy.auths)),
+    }
+
+
+def _lua_issuer(auth: model.Auth) -> Mapping[str, scripts.Setting]:
+    return {
+        "name": auth.name,
+        "issuer": auth.issuer,
+        "audience": frozenset(auth.audience),
+        "tokens": auth.tokens.value,
+        "algorithms": frozenset(auth.algorithms),
+        "secret": auth.keys.credential if isinstance(auth.keys, model.SharedSecret) else None,
+        "rfc9068": auth.rfc9068,
+        "roles": auth.roles,
+        "leeway_s": auth.leeway_s,
+        "max_lifetime_s": auth.max_lifetime_s,
+        "forward_token": auth.forward_token,
+    }
+
+
+# --- lightgate.conf --------------------------------------------------------------------------------
+
+
+def _conf(policy: model.Policy, deployment: Deployment, release: str) -> bytes:
+    if len(deployment.authorizer_socket.encode()) > _MAX_SOCKET_BYTES:
+        raise UnsafePathError(
+            f"the path of a socket is longer than {_MAX_SOCKET_BYTES} bytes: `{deployment.authorizer_socket}`"
+        )
+    directory = deployment.release_directory.rstrip("/")
+    return skeleton.render(
+        resources.lighttpd_directory() / "conf" / "lightgate.conf.j2",
+        ConfText,
+        version=_conf_comment(resources.version()),
+        policy_file=_conf_comment(policy.file),
+        release=_conf_comment(release),
+        request_lua=_conf_path(f"{directory}/request.lua"),
+        response_lua=_conf_path(f"{directory}/response.lua"),
+        authorizer_socket=_conf_path(deployment.authorizer_socket),
+        connect_timeout_s=ConfText(str(deployment.connect_timeout_s)),
+        write_timeout_s=ConfText(str(deployment.write_timeout_s)),
+        read_timeout_s=ConfText(str(deployment.read_timeout_s)),
+        deadline_s=ConfText(str(deployment.deadline_s)),
+    ).encode()
+
+
+def _conf_path(path: str) -> ConfText:
+    """A quoted string of lighttpd's configuration language, which has escapes but no need for them here."""
+    if not path.startswith("/"):
+        raise UnsafePathError(f"a path for lighttpd must be absolute: `{path}`")
+    if not path.isprintable() or any(char in path for char in "\"'\\"):
+        raise UnsafePathError(f"a path for lighttpd must not hold quotes or control characters: {path!r}")
+    return ConfText(f'"{path}"')
+
+
+def _conf_comment(text: str) -> ConfText:
+    return ConfText("".join(char if char.isprintable() else "?" for char in text))
+
+
+# --- sidecar.json, manifest.json -------------------------------------------------------------------
+
+
+def _sidecar(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, object]:
+    return {
+        "format": SIDECAR_FORMAT,
+        "release": release,
+        "authorizer_socket": deployment.authorizer_socket,
+        "http_socket": deployment.http_socket,
+        "epoch_file": deployment.epoch_file,
+        "secrets_directory": deployment.secrets_directory,
+        "deadline_s": deployment.deadline_s,
+        "identity_members": list(reads.identity_members(policy)),
+        "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
+    }
+
+
+def _sidecar_issuer(auth: model.Auth) -> dict[str, object]:
+    return {
+        "name": auth.name,
+        "issuer": auth.issuer,
+        "audience": list(auth.audience),
+        "tokens": auth.tokens.value,
+        "algorithms": list(auth.algorithms),
+        "keys": None if auth.keys is None else _keys(auth.keys),
+        "introspection": None if auth.introspection is None else asdict(auth.introspection),
+        "rfc9068": auth.rfc9068,
+        "roles": list(auth.roles),
+        "leeway_s": auth.leeway_s,
+        "max_lifetime_s": auth.max_lifetime_s,
+    }
+
+
+def _keys(source: model.KeySource) -> dict[str, object]:
+    match source:
+        case model.DiscoveredKeys():
+            return {"from": "discovery"}
+        case model.JwksUrl(url=url):
+            return {"from": "jwks_url", "url": url}
+        case model.JwksDocument(text=text):
+            return {"from": "jwks", "jwks": json.loads(text)}
+        case model.PemKey(text=text):
+            return {"from": "pem", "pem": text}
+        case model.SharedSecret(credential=credential):
+            return {"from": "secret", "credential": credential}
+    assert_never(source)
+
+
+def _manifest(
+    policy: model.Policy, deployment: Deployment, release: str, files: Mapping[str, bytes]
+) -> dict[str, object]:
+    return {
+        "format": MANIFEST_FORMAT,
+        "release": release,
+        "lightgate": resources.version(),
+        "policy": {"file": policy.file, "sha256": policy.sha256},
+        "runtime_abi": RUNTIME_ABI,
+        "deployment": asdict(deployment),
+        "files": [
+            {"name": name, "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in sorted(files.items())
+        ],
+    }
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=True) + "\n").encode()
