@@ -1,0 +1,164 @@
+"""From verified claims to an identity: the rules of docs/internals.md, "What makes an identity". Pure.
+
+Lua's HS256 path follows the same rules; `tests/vectors/claims.json` holds both to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.config import Issuer
+from sidecar.identity import Identity
+from sidecar.reasons import Reason, Refused
+
+MAX_SUB_BYTES = 255  # OpenID Connect Core section 2
+MAX_EMAIL_BYTES = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
+MAX_ROLE_BYTES = 256
+MAX_ROLES = 256  # beyond that a role list is a mistake of the issuer, and cutting it would change decisions
+MAX_TIME = 10**15  # 15 digits: exact in every implementation of JSON
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ACCESS_TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """`expires_at`: the token's own expiry, seconds since the epoch, without leeway; None: it names none."""
+
+    identity: Identity
+    expires_at: float | None
+
+
+def judge_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer, now: float) -> Verified:
+    """The identity in a JWT whose signature is verified. `now` in seconds since the epoch. Raises Refused."""
+    _check_type(header, issuer)
+    _check_purpose(claims)
+    if claims.get("iss") != issuer.issuer:
+        raise Refused(Reason.WRONG_ISSUER)
+    if not shares_audience(claims.get("aud"), issuer):
+        raise Refused(Reason.WRONG_AUDIENCE)
+    expires_at = _check_times(claims, issuer, now)
+    if expires_at is None:
+        raise Refused(Reason.MALFORMED_TIME)  # RFC 9068 section 2.2: `exp` is required
+    return Verified(identity=_identity(claims, issuer), expires_at=expires_at)
+
+
+def judge_introspection(claims: Mapping[str, Any], issuer: Issuer, now: float) -> Verified:
+    """The identity in an introspection response (RFC 7662 section 2.2). Raises Refused.
+
+    As for a JWT, but `iss`, `aud` and `exp` are optional there: they are checked when present.
+    """
+    if claims.get("active") is not True:
+        raise Refused(Reason.INACTIVE)
+    _check_purpose(claims)
+    # Some servers answer for refresh tokens too, and say so only here; such a token is no access token.
+    for member in ("token_type", "token_use"):
+        value = claims.get(member)
+        if member in claims and not (
+            isinstance(value, str) and value.lower() in ("bearer", "access_token", "access")
+        ):
+            raise Refused(Reason.WRONG_TYPE)
+    if "iss" in claims and claims["iss"] != issuer.issuer:
+        raise Refused(Reason.WRONG_ISSUER)
+    if "aud" in claims and not shares_audience(claims["aud"], issuer):
+        raise Refused(Reason.WRONG_AUDIENCE)
+    return Verified(identity=_identity(claims, issuer), expires_at=_check_times(claims, issuer, now))
+
+
+def shares_audience(audience: object, issuer: Issuer) -> bool:
+    """Whether `aud`, a string or an array of strings (RFC 7519 section 4.1.3), names one of the audience."""
+    match audience:
+        case str():
+            return audience in issuer.audience
+        case list():
+            return all(isinstance(element, str) for element in audience) and any(
+                element in issuer.audience for element in audience
+            )
+        case _:
+            return False
+
+
+def has_control(text: str) -> bool:
+    """Whether `text` has a byte of 0x00 to 0x1f, or 0x7f, in UTF-8 (Lua looks at bytes)."""
+    return _CONTROL.search(text) is not None
+
+
+def _check_type(header: Mapping[str, Any], issuer: Issuer) -> None:
+    """RFC 8725 section 3.11: explicit typing keeps logout tokens, DPoP proofs and assertions apart."""
+    if "typ" not in header and not issuer.rfc9068:
+        return
+    typ = header.get("typ")
+    if not isinstance(typ, str):
+        raise Refused(Reason.WRONG_TYPE)
+    kind = typ.lower().removeprefix("application/")
+    if kind not in _ACCESS_TOKEN_TYPES or (issuer.rfc9068 and kind != "at+jwt"):  # RFC 9068 section 4
+        raise Refused(Reason.WRONG_TYPE)
+
+
+def _check_purpose(claims: Mapping[str, Any]) -> None:
+    if "events" in claims:  # a security event or logout token (RFC 8417)
+        raise Refused(Reason.OTHER_PURPOSE)
+    if "cnf" in claims:  # RFC 7800: bound to a key that nobody here asks the client to prove
+        raise Refused(Reason.BOUND_TOKEN)
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 section 2), None when absent. `null` is not absent."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) not in (int, float) or not -MAX_TIME < value < MAX_TIME:  # NaN compares false
+        raise Refused(Reason.MALFORMED_TIME)
+    return value  # type: ignore[no-any-return]
+
+
+def _check_times(claims: Mapping[str, Any], issuer: Issuer, now: float) -> float | None:
+    exp, nbf, iat = _time(claims, "exp"), _time(claims, "nbf"), _time(claims, "iat")
+    leeway = issuer.leeway_s
+    if exp is not None and not now < exp + leeway:  # RFC 7519 section 4.1.4: "on or after"
+        raise Refused(Reason.EXPIRED)
+    if any(time is not None and time > now + leeway for time in (nbf, iat)):
+        raise Refused(Reason.NOT_YET_VALID)
+    if exp is not None and exp - (now if iat is None else iat) > issuer.max_lifetime_s + leeway:
+        raise Refused(Reason.LIFETIME_TOO_LONG)
+    return exp
+
+
+def _identity(claims: Mapping[str, Any], issuer: Issuer) -> Identity:
+    sub = claims.get("sub")
+    if not (isinstance(sub, str) and 1 <= len(sub.encode()) <= MAX_SUB_BYTES and not has_control(sub)):
+        raise Refused(Reason.MALFORMED_SUBJECT)
+    return Identity(provider=issuer.name, sub=sub, email=_email(claims), roles=_roles(claims, issuer.roles))
+
+
+def _email(claims: Mapping[str, Any]) -> str | None:
+    email = claims.get("email")
+    if claims.get("email_verified") is not True or not isinstance(email, str):
+        return None
+    return email if 1 <= len(email.encode()) <= MAX_EMAIL_BYTES and not has_control(email) else None
+
+
+def _roles(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
+    value: object = claims
+    for member in path:
+        if not isinstance(value, Mapping):
+            return ()
+        value = value.get(member)
+    elements = value.split(" ") if isinstance(value, str) else value
+    if not isinstance(elements, list):
+        return ()
+    roles: dict[str, None] = {}  # an ordered set
+    for element in elements:
+        if (
+            isinstance(element, str)
+            and 1 <= len(element.encode()) <= MAX_ROLE_BYTES
+            and "," not in element  # `",".join(identity.roles)` in a policy must be unambiguous
+            and not has_control(element)
+        ):
+            roles[element] = None
+    if len(roles) > MAX_ROLES:
+        raise Refused(Reason.TOO_MANY_ROLES)
+    return tuple(roles)

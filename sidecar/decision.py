@@ -1,0 +1,69 @@
+"""What is decided about a request, as values. Only `Allow` lets it on; everything else is a response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """`identity`: the encoded LIGHTGATE_IDENTITY. `expires`: the second until which Lua may remember it."""
+
+    identity: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """401 (RFC 6750 section 3). Without a credential there is no error code in the challenge."""
+
+    reason: Reason
+    realm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRequest:
+    """400 `invalid_request`: a credential that is not `Bearer` and one token."""
+
+    reason: Reason
+    realm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """403: the request does not come from our Lua."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """503: nothing can be said about the credential now."""
+
+    reason: Reason
+
+
+Decision = Allow | Challenge | BadRequest | Forbidden | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class NeedKeys:
+    """The decision waits for keys of the issuer of this name."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedIntrospection:
+    """The decision waits for what the issuer of this name says about the token."""
+
+    issuer: str
+    token: bytes
+
+    def __repr__(self) -> str:  # the token must not get into an exception's text
+        return f"NeedIntrospection(issuer={self.issuer!r})"
+
+
+Need = NeedKeys | NeedIntrospection

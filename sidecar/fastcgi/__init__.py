@@ -1,0 +1,1 @@
+"""FastCGI, the authorizer role: the wire (`records`), the codec (`connection`), the sockets (`transport`)."""

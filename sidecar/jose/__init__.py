@@ -1,0 +1,1 @@
+"""Signed tokens: the compact form (`compact`), keys (`keys`) and signatures (`verify`)."""
