@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, assert_never
 
@@ -19,6 +20,7 @@ from sidecar.decision import (
     Unavailable,
 )
 from sidecar.fastcgi.records import ProtocolError
+from sidecar.introspection import Overloaded
 from sidecar.logs import Event, Log
 from sidecar.metrics import Metrics
 from sidecar.network import FetchFailed
@@ -26,6 +28,8 @@ from sidecar.reasons import Reason
 from sidecar.releases import Release, Releases
 from sidecar.request import Request, from_params
 from sidecar.respond import respond, status_of
+
+MAX_WAITING_FOR_ISSUER = 500  # a quarter of all that may wait; beyond, 503 at once
 
 
 class Authorizer:
@@ -36,6 +40,7 @@ class Authorizer:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._waiting: Counter[str] = Counter()  # decisions, by the name of the issuer they wait for
 
     def answer(self, params: bytes) -> bytes | Waiting:
         """The response to a request with these parameters, or what finds it in a while."""
@@ -82,22 +87,34 @@ class Authorizer:
             if not isinstance(outcome, NeedKeys | NeedIntrospection):
                 return outcome
             need = outcome
+        waiting = self._waiting[need.issuer]
+        if waiting >= MAX_WAITING_FOR_ISSUER:
+            return Unavailable(Reason.OVERLOADED)
+        self._waiting[need.issuer] = waiting + 1
+        try:
+            return await self._provide(request, release, need)
+        finally:
+            self._waiting[need.issuer] -= 1
+
+    async def _provide(self, request: Request, release: Release, need: Need) -> Decision:
         match need:
             case NeedKeys():
                 await release.stores[need.issuer].demand()
                 outcome = self._decide(request, release, final=True)
+                if isinstance(outcome, NeedKeys | NeedIntrospection):
+                    raise AssertionError("bug in sidecar: a final decision needs more")
+                return outcome
             case NeedIntrospection():
                 try:
                     answer = await release.introspectors[need.issuer].ask(need.token)
+                except Overloaded:
+                    return Unavailable(Reason.OVERLOADED)
                 except FetchFailed:
                     return Unavailable(Reason.INTROSPECTION_UNAVAILABLE)
                 issuer = next(one for one in release.settings.issuers if one.name == need.issuer)
                 return decide_introspected(answer, issuer, release.settings, self._clock.wall())
             case _:
                 assert_never(need)
-        if isinstance(outcome, NeedKeys | NeedIntrospection):
-            raise AssertionError("bug in sidecar: a final decision needs more")
-        return outcome
 
     def _decide(self, request: Request, release: Release, *, final: bool = False) -> Decision | Need:
         now = self._clock.wall()

@@ -1,11 +1,14 @@
 """Asking the issuer about a token (RFC 7662), and remembering what it said: claims, never a verdict.
 
+`forget` starts a new generation: what the issuer said in an earlier one is neither remembered nor served.
+
 Answers about active tokens and about others are remembered apart, so that a flood of invented tokens cannot
 push out those of real clients. Keys of the memory are keyed hashes: no token stays in it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from base64 import b64encode
 from collections import OrderedDict
@@ -29,7 +32,13 @@ from sidecar.network import FetchFailed, Network
 from sidecar.single_flight import SingleFlight
 
 MAX_REMEMBERED = 10_000  # answers of each kind; about 1 KiB each
+MAX_CALLS = 100  # at once to one issuer; further ones are queued, within their own time limit
+MAX_QUEUED = 400  # calls to one issuer; a provider this far behind would not answer in time: 503 at once
 ASSERTION_LIFETIME_S = 60  # of a private_key_jwt: enough for clocks that differ a little
+
+
+class Overloaded(FetchFailed):
+    """Too many calls to this issuer are under way."""
 
 
 class ClientAuthenticator:
@@ -129,7 +138,9 @@ class Introspector:
         self._metrics = metrics
         self._active: OrderedDict[bytes, Answer] = OrderedDict()
         self._inactive: OrderedDict[bytes, Answer] = OrderedDict()
-        self._flights: dict[bytes, SingleFlight[Answer]] = {}
+        self._flights: dict[tuple[int, bytes], SingleFlight[Answer]] = {}  # by generation and digest
+        self._generation = 0  # counts `forget`: no answer is relied on in a later one than it was asked for
+        self._calls = asyncio.Semaphore(MAX_CALLS)
 
     def remembered(self, token: bytes) -> Answer | None:
         """What the issuer said about `token`, while that may be relied on."""
@@ -147,15 +158,23 @@ class Introspector:
         return None
 
     async def ask(self, token: bytes) -> Answer:
-        """Asks the issuer, once for all who ask about the same token meanwhile. Raises FetchFailed."""
+        """Asks the issuer, once for all who ask about the same token meanwhile.
+
+        Raises FetchFailed; Overloaded at once when too many calls are under way.
+        """
         digest = self._digest(token)
-        flight = self._flights.get(digest)
-        if flight is None:
-            flight = self._flights[digest] = SingleFlight(lambda: self._ask(token, digest))
-        return await flight.join()
+        while True:
+            generation = self._generation
+            answer = await self._flight(token, generation, digest).join()
+            # A denial of before may stand; an identity of before `forget` is what had to be forgotten.
+            if generation == self._generation or answer.claims["active"] is not True:
+                return answer
+            if (newer := self.remembered(token)) is not None:
+                return newer
 
     def forget(self) -> None:
-        """Forgets every answer."""
+        """Forgets every answer, those under way included: who waits for one asks again."""
+        self._generation += 1
         self._active.clear()
         self._inactive.clear()
 
@@ -163,15 +182,26 @@ class Introspector:
         for flight in tuple(self._flights.values()):
             await flight.close()
 
-    async def _ask(self, token: bytes, digest: bytes) -> Answer:
+    def _flight(self, token: bytes, generation: int, digest: bytes) -> SingleFlight[Answer]:
+        flight = self._flights.get((generation, digest))
+        if flight is None:
+            if len(self._flights) >= MAX_CALLS + MAX_QUEUED:
+                raise Overloaded("too many calls")
+            flight = SingleFlight(lambda: self._ask(token, generation, digest))
+            self._flights[generation, digest] = flight
+        return flight
+
+    async def _ask(self, token: bytes, generation: int, digest: bytes) -> Answer:
         try:
-            document = await self._call(token)
-        except FetchFailed as error:
+            async with asyncio.timeout(self._settings.timeout_s), self._calls:
+                document = await self._call(token)
+        except (FetchFailed, TimeoutError) as error:
+            failure = error if isinstance(error, FetchFailed) else FetchFailed("no answer in time")
             self._metrics.introspections.labels("failed").inc()
-            self._log(Event.INTROSPECTION_FAILED, issuer=self._name, why=str(error))
-            raise
+            self._log(Event.INTROSPECTION_FAILED, issuer=self._name, why=str(failure))
+            raise failure from None
         finally:
-            self._flights.pop(digest, None)
+            del self._flights[generation, digest]
         active = document.get("active") is True  # RFC 7662 section 2.2: a JSON boolean, nothing like it
         self._metrics.introspections.labels("active" if active else "inactive").inc()
         now = self._clock.wall()
@@ -180,7 +210,7 @@ class Introspector:
         if active and isinstance(exp, int | float):
             until = min(until, exp)
         answer = Answer(claims=document if active else {"active": False}, until=until)
-        if now < until:
+        if now < until and generation == self._generation:
             memory = self._active if active else self._inactive
             memory[digest] = answer
             if len(memory) > MAX_REMEMBERED:

@@ -18,7 +18,6 @@ import aiohttp
 from sidecar.strict_json import JsonError, JsonObject, parse_object
 
 MAX_BODY_BYTES = 256 * 1024  # of a document, after decompression
-MAX_CONNECTIONS = 100  # to all providers together; further calls wait for one, within their own time limit
 
 
 class UrlRefused(ValueError):
@@ -64,28 +63,34 @@ class Network:
     """A client for providers. `close` it; calls in progress then fail with FetchFailed."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
-            cookie_jar=aiohttp.DummyCookieJar(),  # a provider has no business remembering us
-            auto_decompress=False,  # bounded decompression is below
-            headers={"User-Agent": "lightgate", "Accept-Encoding": "identity"},
-        )
+        # Apart, so that a flood of tokens to ask about cannot keep keys and metadata from being fetched. Neither
+        # has a bound, which would let one issuer hold up others: of key sets and metadata one call each is under
+        # way, and `introspection` bounds its own for each issuer.
+        self._publications = _session()
+        self._introspections = _session()
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._publications.close()
+        await self._introspections.close()
 
     async def get(self, url: str, *, timeout_s: float) -> Fetched:
-        """The JSON object at `url`. Raises FetchFailed."""
-        return await self._fetch("GET", url, timeout_s=timeout_s)
+        """The JSON object at `url`: keys or metadata. Raises FetchFailed."""
+        return await self._fetch(self._publications, "GET", url, timeout_s=timeout_s)
 
     async def post(
         self, url: str, form: Mapping[str, str], headers: Mapping[str, str], *, timeout_s: float
     ) -> Fetched:
-        """The JSON object that answers a form (`application/x-www-form-urlencoded`). Raises FetchFailed."""
-        return await self._fetch("POST", url, form=form, headers=headers, timeout_s=timeout_s)
+        """The JSON object that answers a form (`application/x-www-form-urlencoded`). Raises FetchFailed.
+
+        Callers bound how many of these are under way.
+        """
+        return await self._fetch(
+            self._introspections, "POST", url, form=form, headers=headers, timeout_s=timeout_s
+        )
 
     async def _fetch(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         url: str,
         *,
@@ -97,7 +102,7 @@ class Network:
             check_url(url)  # discovered ones have not been checked before
             async with (
                 asyncio.timeout(timeout_s),
-                self._session.request(
+                session.request(
                     method,
                     url,
                     data=form,
@@ -120,6 +125,15 @@ class Network:
             return Fetched(document=parse_object(body), max_age_s=max_age_s)
         except JsonError as error:
             raise FetchFailed(f"answer is {error}") from None
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),  # a provider has no business remembering us
+        auto_decompress=False,  # bounded decompression is below
+        headers={"User-Agent": "lightgate", "Accept-Encoding": "identity"},
+    )
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -249,6 +249,9 @@ class Releases:
         self._on_change = on_change
         self._releases: tuple[Release, ...] = (pool.build(settings, credentials),)
         self._read_at = clock.monotonic() - MIN_RELOAD_S
+        # Reading, swapping and ending what is unused are one step: `keep_only` waits in the middle, and must
+        # not end what a newer release has taken up meanwhile.
+        self._changing = asyncio.Lock()
         self._looking = SingleFlight(partial(self._read, anew=False))
         self._reloading = SingleFlight(partial(self._read, anew=True))
         self._changed()
@@ -281,17 +284,23 @@ class Releases:
         await self._reloading.close()
 
     async def _read(self, *, anew: bool) -> None:
+        async with self._changing:
+            if self._swap(anew=anew):
+                await self._pool.keep_only(self._releases)
+
+    def _swap(self, *, anew: bool) -> bool:
+        """Makes the file's release the current one. Returns whether it did."""
         self._read_at = self._clock.monotonic()
         try:
             settings = load(self._path)
             if not anew and settings == self.current.settings:
-                return
+                return False
             release = self._pool.build(settings, self._credentials)
         except (ConfigError, CredentialsError) as error:
             self._metrics.reloads.labels("failed").inc()
             for mistake in error.mistakes:
                 self._log(Event.RELOAD_FAILED, why=mistake)
-            return
+            return False
         before = self._releases
         # The same release again (its credentials may be new) does not push out the previous one.
         others = tuple(one for one in before if one.settings.release != settings.release)
@@ -299,7 +308,7 @@ class Releases:
         self._metrics.reloads.labels("ok").inc()
         self._log(Event.RELOADED, release=settings.release)
         self._changed()
-        await self._pool.keep_only(self._releases)
+        return True
 
     def _changed(self) -> None:
         self._metrics.release.clear()

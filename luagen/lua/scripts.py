@@ -14,7 +14,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 # Each may use the ones before it.
 _MODULES = (
-    "json", "address", "identity", "tokens", "pages", "stash", "fields", "field_names", "verdicts",
+    "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
 )  # fmt: skip
 
 

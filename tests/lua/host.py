@@ -10,9 +10,11 @@ import base64
 import hashlib
 import hmac
 import importlib
+import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 RUNTIME = Path(__file__).parents[2] / "lighttpd" / "lua" / "lightgate"
 LUA_VERSIONS = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit21")
@@ -43,6 +45,7 @@ class Request:
     body: bytes | None = None
     raw_path: bytes | None = None
     path_info: bytes | None = None
+    target: bytes | None = None  # as the client sent it, when that differs from the path
 
     def attributes(self) -> dict[bytes, bytes]:
         found = {
@@ -57,6 +60,7 @@ class Request:
         }
         if self.query:
             found[b"uri.query"] = self.query
+        found[b"request.orig-uri"] = self.target if self.target is not None else self.path
         if self.path_info is not None:
             found[b"request.path-info"] = self.path_info
         return found
@@ -93,6 +97,13 @@ def _urlsafe_decode(text: bytes) -> bytes:
     return base64.urlsafe_b64decode(bytes(kept) + b"=" * (-len(kept) % 4))
 
 
+def _simplify(path: bytes) -> bytes:
+    """As lighttpd: dot segments and empty segments go, a slash at the end stays."""
+    simple = posixpath.normpath(b"/" + path.lstrip(b"/"))
+    ends_open = path.endswith((b"/", b"/.", b"/.."))
+    return simple + b"/" if ends_open and simple != b"/" else simple
+
+
 class Host:
     """One Lua state of one version; scripts share it the way requests share lighttpd's."""
 
@@ -108,6 +119,8 @@ class Host:
                 b"stat": self._stat,
                 b"b64urldec": _urlsafe_decode,
                 b"b64urlenc": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+                b"urldec": lambda text: unquote_to_bytes(text),
+                b"fspath_simplify": _simplify,
                 b"hexenc": lambda data: data.hex().upper().encode(),
                 b"hmac": (
                     lambda algorithm, key, text: hmac.new(key, text, "sha256").hexdigest().upper().encode()

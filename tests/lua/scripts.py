@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.lua.host import RUNTIME
 
 RELEASE = b"r1"
-MODULES = ("json", "address", "identity", "tokens", "pages", "stash", "fields", "field_names", "verdicts")
+MODULES = (
+    "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
+)  # fmt: skip
 
 SETTINGS = b"""{
   release = "r1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",

@@ -58,7 +58,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    (tmp_path / "partner-hs256").write_bytes(SECRET + b"\n")
+    (tmp_path / "partner-hs256").write_bytes(SECRET)
     return tmp_path
 
 
@@ -188,6 +188,7 @@ SHARED = [
     ("exp fractional, over", HS, claims(exp=NOW - 30.0), SECRET, EXPIRED),
     ("nbf ahead", HS, claims(nbf=NOW + 31), SECRET, UNFIT),
     ("nbf within the leeway", HS, claims(nbf=NOW + 30), SECRET, ALICE + b" until 300"),
+    ("nbf far back", HS, claims(nbf=-1e20), SECRET, UNFIT),
     ("iat ahead", HS, claims(iat=NOW + 31), SECRET, UNFIT),
     ("lives too long", HS, claims(exp=NOW + 86431), SECRET, UNFIT),
     ("lives too long, without iat", HS, claims(exp=NOW + 86431, iat=...), SECRET, UNFIT),
@@ -216,6 +217,11 @@ def test_shared_secret_tokens(
     assert examine(host, secrets, token(header, payload, secret)) == expected
 
 
+def test_another_issuers_opaque_token_may_look_like_ours(host: Host, secrets: Path) -> None:
+    text = token(HS, claims(iss="https://somebody"), SECRET)
+    assert examine(host, secrets, text, PARTNER, OPAQUE) is DEFER
+
+
 def test_a_signature_has_one_spelling(host: Host, secrets: Path) -> None:
     good = token(HS, claims(), SECRET)
     alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -227,7 +233,7 @@ def test_a_signature_has_one_spelling(host: Host, secrets: Path) -> None:
     assert examine(host, secrets, good + b"A") == BAD_SIGNATURE
 
 
-@pytest.mark.parametrize("content", [None, b"", b"short", b"x" * 31 + b"\n", b"x" * 5000])
+@pytest.mark.parametrize("content", [None, b"", b"short", b"x" * 31, b"x" * 5000])
 def test_without_a_usable_secret_the_sidecar_decides(
     host: Host, tmp_path: Path, content: bytes | None
 ) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sidecar import authorizer, introspection
 from sidecar.authorizer import Authorizer
 from sidecar.config import load
 from sidecar.credentials import Credentials
@@ -16,7 +17,7 @@ from sidecar.releases import Pool, Release, Releases, Surroundings
 from tests.sidecar import settings
 from tests.sidecar.fastcgi_client import Response, deferral, params, parse_cgi
 from tests.sidecar.provider import Provider, running_provider
-from tests.sidecar.surroundings import HandClock, Recorder
+from tests.sidecar.surroundings import HandClock, Recorder, eventually
 from tests.sidecar.tokens import SECRET, claims, private_key, public_jwk, token
 
 GOOD = b"Bearer " + token(claims(), private_key("RSA"))
@@ -31,6 +32,7 @@ class Setup:
         self.time = HandClock()
         self.recorder = Recorder(self.time.clock)
         self.changes: list[tuple[str, ...]] = []
+        self.on_change: Callable[[tuple[Release, ...]], None] = lambda _releases: None
         self.pool = Pool(
             Surroundings(
                 network=network,
@@ -55,6 +57,7 @@ class Setup:
 
         def changed(releases: tuple[Release, ...]) -> None:
             self.changes.append(tuple(release.settings.release for release in releases))
+            self.on_change(releases)
 
         self.releases = Releases(
             path=path,
@@ -210,6 +213,50 @@ async def test_an_introspection_that_fails_is_a_503(setup: Setup) -> None:
     assert setup.reasons() == ["introspection-unavailable"]
 
 
+async def test_one_slow_issuer_leaves_room_for_others__FCGI_08(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorizer, "MAX_WAITING_FOR_ISSUER", 2)
+    setup.provider.answers["opaque"] = {"active": True, "sub": "alice"}
+    setup.start(
+        setup.discovered(),
+        settings.issuer(
+            name="opaque",
+            issuer="https://opaque.example",
+            **settings.introspecting(setup.provider.url + "/introspect"),
+        ),
+    )
+    setup.provider.gate.clear()
+    text = b"Bearer " + token(claims(iss=setup.provider.url), private_key("RSA"))
+    waiting = [asyncio.create_task(setup.waiting(text)) for _ in range(2)]
+    await eventually(lambda: setup.provider.requests != [])
+    assert (await setup.waiting(text)).status == 503
+    assert setup.reasons() == ["overloaded"]
+    other = asyncio.create_task(setup.waiting(b"Bearer opaque"))
+    await eventually(lambda: setup.provider.count("/introspect") == 1)
+    setup.provider.gate.set()
+    assert [one.status for one in (*await asyncio.gather(*waiting), await other)] == [200, 200, 200]
+    setup.time.advance(10)
+    assert (
+        await setup.waiting(b"Bearer " + token(claims(iss=setup.provider.url), private_key("RSA"), kid="x"))
+    ).status == 401
+
+
+async def test_too_many_introspections_are_a_503_at_once__FCGI_08(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "MAX_CALLS", 1)
+    monkeypatch.setattr(introspection, "MAX_QUEUED", 0)
+    setup.start(settings.issuer(**settings.introspecting(setup.provider.url + "/introspect")))
+    setup.provider.gate.clear()
+    waiting = asyncio.create_task(setup.waiting(b"Bearer one"))
+    await eventually(lambda: setup.provider.count("/introspect") == 1)
+    assert (await setup.waiting(b"Bearer two")).status == 503
+    assert setup.reasons() == ["overloaded"]
+    setup.provider.gate.set()
+    assert (await waiting).status == 401
+
+
 async def test_an_unknown_release_reads_the_file_again(setup: Setup) -> None:
     setup.start()
     setup.write(release="r2")
@@ -275,6 +322,41 @@ async def test_what_no_release_uses_any_more_ends(setup: Setup) -> None:
         setup.write(release=release)
         await setup.releases.reload()
     assert (setup.pool._remote, setup.pool._discoveries) == ({}, {})
+
+
+async def test_readings_of_the_file_do_not_overlap__OPS_11(setup: Setup) -> None:
+    """What a newer release took up again is not ended by an older one that is still tidying up."""
+    both = (
+        setup.discovered(),
+        settings.issuer(
+            name="opaque",
+            issuer="https://opaque.example",
+            **settings.introspecting(setup.provider.url + "/introspect"),
+        ),
+    )
+    setup.provider.answers["opaque"] = {"active": True, "sub": "alice"}
+    setup.start(*both)
+    setup.write(release="r2")
+    await setup.releases.reload()
+    looking: list[asyncio.Task[None]] = []
+
+    def look_at_once(releases: tuple[Release, ...]) -> None:
+        if releases[0].settings.release == "r3":
+            setup.write(*both, release="r4")
+            looking.append(asyncio.create_task(setup.releases.look_again()))
+
+    setup.on_change = look_at_once
+    setup.write(release="r3")
+    await setup.releases.reload()
+    await asyncio.gather(*looking)
+    assert setup.changes == [("r1",), ("r2", "r1"), ("r3", "r2"), ("r4", "r3")]
+    await eventually(lambda: setup.releases.current.stores["corp"].current() is not None)
+    fetches = setup.provider.count("/jwks")
+    setup.time.advance(600)
+    await eventually(lambda: setup.provider.count("/jwks") == fetches + 1)
+    assert (await setup.waiting(b"Bearer opaque", LIGHTGATE_RELEASE="r4")).status == 200
+    setup.pool.forget()
+    assert (await setup.waiting(b"Bearer opaque", LIGHTGATE_RELEASE="r4")).status == 200
 
 
 async def test_a_bug_is_a_503_and_one_event__FCGI_01(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

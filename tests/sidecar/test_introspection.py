@@ -13,7 +13,7 @@ from sidecar import introspection
 from sidecar.config import ClientAuthentication, Introspection
 from sidecar.decide import Answer
 from sidecar.discovery import Discovery
-from sidecar.introspection import ClientAuthenticator, Introspector
+from sidecar.introspection import ClientAuthenticator, Introspector, Overloaded
 from sidecar.jose.keys import KeyRefused
 from sidecar.network import FetchFailed, Network
 from tests.sidecar.provider import Provider, running_provider
@@ -217,6 +217,80 @@ async def test_forgetting__INTRO_05(setup: Setup) -> None:
     await one.ask(b"invented")
     one.forget()
     assert (one.remembered(TOKEN), one.remembered(b"invented")) == (None, None)
+
+
+async def test_an_answer_under_way_while_forgetting_is_not_remembered__INTRO_05(setup: Setup) -> None:
+    """It was given before the reason to forget: who waits gets a new one."""
+    one = setup.introspector()
+    setup.provider.gate.clear()
+    before = asyncio.create_task(one.ask(TOKEN))
+    await eventually(lambda: setup.calls == 1)
+    one.forget()
+    after = asyncio.create_task(one.ask(TOKEN))
+    await eventually(lambda: setup.calls == 2)
+    replies = iter([ACTIVE, {"active": False}])
+
+    async def reply(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(next(replies))
+
+    setup.provider.overrides["/introspect"] = reply
+    setup.provider.gate.set()
+    revoked = Answer(claims={"active": False}, until=NOW + 10)
+    assert (await before, await after) == (revoked, revoked)
+    assert one.remembered(TOKEN) == revoked
+    assert setup.calls == 2
+
+
+async def test_a_denial_under_way_while_forgetting_stands_and_is_not_remembered(setup: Setup) -> None:
+    one = setup.introspector()
+    setup.provider.gate.clear()
+    waiting = asyncio.create_task(one.ask(b"invented"))
+    await eventually(lambda: setup.calls == 1)
+    one.forget()
+    setup.provider.gate.set()
+    assert await waiting == Answer(claims={"active": False}, until=NOW + 10)
+    assert one.remembered(b"invented") is None
+    assert setup.calls == 1
+
+
+async def test_closing_ends_calls_from_before_forgetting_too(setup: Setup) -> None:
+    one = setup.introspector()
+    setup.provider.gate.clear()
+    waiting = asyncio.create_task(one.ask(TOKEN))
+    await eventually(lambda: setup.calls == 1)
+    one.forget()
+    await one.close()
+    await asyncio.wait([waiting], timeout=10)
+    assert waiting.cancelled()
+
+
+async def test_calls_to_one_issuer_are_bounded__FCGI_08(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "MAX_CALLS", 2)
+    monkeypatch.setattr(introspection, "MAX_QUEUED", 3)
+    one = setup.introspector()
+    setup.provider.gate.clear()
+    asking = [asyncio.create_task(one.ask(b"invented%d" % number)) for number in range(5)]
+    await eventually(lambda: setup.calls == 2)
+    with pytest.raises(Overloaded):
+        await one.ask(TOKEN)
+    joining = asyncio.create_task(one.ask(b"invented0"))  # is no call of its own
+    marker = asyncio.create_task(setup.network.get(setup.provider.url + "/marker", timeout_s=9))
+    await eventually(lambda: setup.provider.count("/marker") == 1)
+    assert setup.calls == 2
+    setup.provider.gate.set()
+    await asyncio.gather(joining, *asking)
+    assert (await one.ask(TOKEN)).claims == ACTIVE
+    assert setup.calls == 6
+    await asyncio.wait([marker])
+
+
+async def test_a_call_that_is_queued_ends_in_time(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "MAX_CALLS", 0)
+    with pytest.raises(FetchFailed) as caught:
+        await setup.introspector(timeout_s=0.05).ask(TOKEN)
+    assert str(caught.value) == "no answer in time"
 
 
 async def test_no_token_stays_in_memory__INTRO_07(setup: Setup) -> None:

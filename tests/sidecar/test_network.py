@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from sidecar.network import MAX_BODY_BYTES, FetchFailed, Network, UrlRefused, check_url
 from tests.sidecar.provider import Handler, Provider, running_provider
+from tests.sidecar.surroundings import eventually
 
 
 @pytest.fixture
@@ -102,6 +104,22 @@ async def test_a_slow_answer(provider: Provider, network: Network) -> None:
     with pytest.raises(FetchFailed) as caught:
         await network.get(provider.url + "/x", timeout_s=0.05)
     assert str(caught.value) == "no answer in time"
+
+
+async def test_introspection_does_not_take_the_connections_of_keys__FCGI_08(
+    provider: Provider, network: Network
+) -> None:
+    provider.gate.clear()
+    calls = [
+        asyncio.create_task(network.post(provider.url + "/introspect", {"token": "t"}, {}, timeout_s=60))
+        for _ in range(150)
+    ]
+    await eventually(lambda: provider.count("/introspect") >= 100)
+    keys = asyncio.create_task(network.get(provider.url + "/jwks", timeout_s=60))
+    await eventually(lambda: provider.count("/jwks") == 1)
+    provider.gate.set()
+    assert (await keys).document == provider.jwks
+    await asyncio.gather(*calls)
 
 
 async def test_a_reset_connection__KEY_13(provider: Provider, network: Network) -> None:

@@ -182,3 +182,25 @@ def test_the_same_spellings_work_with_a_token(site: Gate, signer: Signer, spelli
     response = site.get(spelling.replace("{}", name), [token])
     assert response.status == 200
     assert reveals(response)
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("/public/echo.php?x=/../y", "/public/echo.php?x=/../y"),
+        ("/members/../public/echo.php?x=1", "/public/echo.php?x=1"),
+        ("/members/%2e%2e/public/echo.php", "/public/echo.php"),
+        ("/members/..%2fpublic/echo.php", "/public/echo.php"),
+        ("/members%2f..%2fpublic/echo.php", "/public/echo.php"),
+        ("//public//echo.php", "/public/echo.php"),
+        ("/public/echo.php/a%20b", "/public/echo.php/a%20b"),
+        ("/public/echo.php/./a%20b%c3%a9", "/public/echo.php/a%20b%C3%A9"),
+    ],
+)
+def test_applications_that_route_by_themselves_see_the_path_that_rules_saw(
+    site: Gate, target: str, seen: str
+) -> None:
+    """CGI gives them REQUEST_URI, which lighttpd by itself leaves as the client spelt it."""
+    response = site.get(target)
+    assert response.status == 200
+    assert response.json()["target"] == seen

@@ -5,7 +5,8 @@
 
 local addresses = address -- the module embedded before this one
 
-local byte, char, format, gmatch, gsub, match = string.byte, string.char, string.format, string.gmatch, string.gsub, string.match
+local byte, char, find, format = string.byte, string.char, string.find, string.format
+local gmatch, gsub, match, sub = string.gmatch, string.gsub, string.match, string.sub
 local tonumber = tonumber
 
 local M = {}
@@ -13,6 +14,19 @@ local M = {}
 
 local function unescape(text)
   return (gsub(text, "%%(%x%x)", function(digits) return char(tonumber(digits, 16)) end))
+end
+
+
+-- The bytes of text from first to last without blanks around them. A loop, because a pattern that trims both ends
+-- takes time with the square of the blanks, and lighttpd waits meanwhile.
+local function trim(text, first, last)
+  while first <= last and (byte(text, first) == 32 or byte(text, first) == 9) do
+    first = first + 1
+  end
+  while last >= first and (byte(text, last) == 32 or byte(text, last) == 9) do
+    last = last - 1
+  end
+  return sub(text, first, last)
 end
 
 
@@ -97,9 +111,10 @@ function M.attach(gate, host, q)
   local function cookies()
     local found = {}
     for pair in gmatch(req_header["Cookie"] or "", "[^;]+") do
-      local name, value = match(pair, "^[ \t]*([^=]-)[ \t]*=[ \t]*(.-)[ \t]*$")
+      local equals = find(pair, "=", 1, true)
+      local name = equals and trim(pair, 1, equals - 1)
       if name and name ~= "" and found[name] == nil then
-        found[name] = value
+        found[name] = trim(pair, equals + 1, #pair)
       end
     end
     q.cookies = found

@@ -8,13 +8,14 @@
 -- any other way of ending with "go on" into a 500.
 
 -- the modules embedded before this one
-local request_fields, identities, token_rules, page = fields, identity, tokens, pages
+local request_fields, targets, identities, token_rules, page = fields, target, identity, tokens, pages
 local new_stash, new_verdicts, new_stripper = stash.new, verdicts.new, field_names.stripper
 
 local byte, find, format, gsub, match, sub =
   string.byte, string.find, string.format, string.gsub, string.match, string.sub
 local next, print, tonumber, tostring, type = next, print, tonumber, tostring, type
 
+local BODY_MARK = ".body" -- ends the nonce of a request whose body is held
 local AUTHORIZER_PATH = "/.lightgate/authorize"
 local RESERVED, RESERVED_PREFIX = "/.lightgate", "/.lightgate/"
 
@@ -82,11 +83,15 @@ local function new_gate(host, settings)
       return q.stop
     end
     local caller = q.identity
-    if caller and caller.present then
-      env["REMOTE_USER"] = caller.sub
-      env["LIGHTGATE_IDENTITY"] = caller.text
-      if not keeps_token[caller.provider] then
-        req_header["Authorization"] = nil
+    if caller and caller.present and not keeps_token[caller.provider] and not q.sets_authorization then
+      req_header["Authorization"] = nil
+    end
+    -- CGI and FastCGI applications route on the target as the client spelt it; rules saw it normalised.
+    local target = req_attr["request.orig-uri"]
+    if target and (find(target, "/.", 1, true) or find(target, "//", 1, true) or find(target, "%2", 1, true)) then
+      local normal = targets.normal(target, c)
+      if normal then
+        env["REQUEST_URI"] = normal
       end
     end
     note(index, "pass")
@@ -95,10 +100,6 @@ local function new_gate(host, settings)
   end
 
   local function answer(index, decision, status, body, content_type)
-    local caller = q.identity
-    if caller and caller.present then
-      env["REMOTE_USER"] = caller.sub
-    end
     note(index, decision)
     if body then
       resp_header["Content-Type"] = content_type
@@ -154,13 +155,7 @@ local function new_gate(host, settings)
   -- Takes the body out of the request where lighttpd would give it to the authorizer. Returns false while it is
   -- still arriving, true when done, or nil and the status of a refusal.
   local function save_body(nonce, index)
-    if req_attr["request.protocol"] ~= "HTTP/2.0" then
-      return true
-    end
     local length = tonumber(req_body.len) or 0
-    if length == 0 then
-      return true
-    end
     if length > 0 and not bodies.fits(length) then
       return nil, refuse(index, "refuse", 413, nil, "the body is too large to be held, use HTTP/1.1")
     end
@@ -188,7 +183,8 @@ local function new_gate(host, settings)
     counter = counter + 1
     local seconds, nanoseconds = hrtime()
     local nonce = format("%.0f.%.0f.%.0f", seconds, nanoseconds, counter)
-    if loses_bodies then
+    if loses_bodies and req_attr["request.protocol"] == "HTTP/2.0" and tonumber(req_body.len) ~= 0 then
+      nonce = nonce .. BODY_MARK
       local saved, status = save_body(nonce, index)
       if saved == nil then
         return status
@@ -196,7 +192,8 @@ local function new_gate(host, settings)
         nonce = "collect"
       end
     end
-    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. format("%d %d", index, q.permitted or 0)
+    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " "
+      .. format("%d %d %d", index, q.permitted or 0, cache.flushes())
     env["LIGHTGATE_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
@@ -214,9 +211,16 @@ local function new_gate(host, settings)
     return 0
   end
 
+  -- From here on the request has a caller: for rules, for the application and for the access log.
+  local function know(caller, where)
+    q.identity, q.where = caller, where
+    env["REMOTE_USER"] = caller.sub
+    env["LIGHTGATE_IDENTITY"] = caller.text
+  end
+
   -- Takes up a deferred request again: the index of the rule that suspended, or nil and why not.
   local function resume(state)
-    local asked, nonce, index, permitted = match(state, "^(%S+) (%S+) (%d+) (%d+)$")
+    local asked, nonce, index, permitted, flushes = match(state, "^(%S+) (%S+) (%d+) (%d+) (%d+)$")
     local answered = env["LIGHTGATE_ANSWER"]
     local text, expires = env["LIGHTGATE_IDENTITY"], env["LIGHTGATE_EXPIRES"]
     for i = 1, #GUARD_VARIABLES do
@@ -236,7 +240,10 @@ local function new_gate(host, settings)
     if nonce == "collect" then
       return index
     end
-    if body then
+    if sub(nonce, -#BODY_MARK) == BODY_MARK then
+      if not body then
+        return nil, "the request's body is no longer held"
+      end
       req_body.set(body)
     end
     if answered ~= release .. " " .. nonce then
@@ -250,11 +257,11 @@ local function new_gate(host, settings)
     if not expires or #format("%.0f", expires) > 15 then
       return nil, "the sidecar's answer holds no valid expiry"
     end
-    local credential = req_header["Authorization"]
-    if credential then
-      cache.remember(credential, caller, expires, cache.now())
+    local credential, now = req_header["Authorization"], cache.now()
+    if credential and cache.flushes() == tonumber(flushes) then
+      cache.remember(credential, caller, expires, now)
     end
-    q.identity, q.where = caller, "sidecar"
+    know(caller, "sidecar")
     return index
   end
 
@@ -266,9 +273,10 @@ local function new_gate(host, settings)
     local text = env["LIGHTGATE_IDENTITY"]
     local caller = text and identities.decode(text, release)
     if not caller or not providers[caller.provider] then
-      caller = identities.ANONYMOUS
+      q.identity = identities.ANONYMOUS
+      return identities.ANONYMOUS
     end
-    q.identity = caller
+    know(caller)
     return caller
   end
 
@@ -293,7 +301,7 @@ local function new_gate(host, settings)
       local caller, reason, expires = examiner.examine(token, (hrtime()))
       if caller then
         cache.remember(credential, caller, expires, now)
-        q.identity = caller
+        know(caller)
         return caller
       elseif reason then
         q.stop = challenge(index, 401, "lightgate", "invalid_token", reason)
@@ -319,7 +327,7 @@ local function new_gate(host, settings)
     local now = cache.now()
     caller = cache.recall(credential, now)
     if caller then
-      q.identity, q.where = caller, "cache"
+      know(caller, "cache")
       return caller
     end
     return examine(index, credential, now)
@@ -385,6 +393,9 @@ local function new_gate(host, settings)
   end
 
   function gate.set_request_header(_, name, value)
+    if name == "Authorization" then -- the application's, not the caller's
+      q.sets_authorization = true
+    end
     req_header[name] = value
   end
 

@@ -5,47 +5,56 @@
 -- after it. A request that the sidecar refuses never comes back, hence the expiry.
 
 local MAX_BYTES = 64 * 1024 * 1024 -- of all bodies together; more is refused, not queued
-local MAX_AGE_S = 30 -- a deferral ends within lighttpd's read timeout, some 12 s
+local MAX_BODY_BYTES = 32 * 1024 * 1024 -- of one, so that one client cannot have it all
+local MAX_BODIES = 1024
+local MAX_AGE_S = 15 -- a deferral ends within lighttpd's read timeout, some 12 s
 
 local M = {}
 
 
 function M.new()
-  local bodies, times, total = {}, {}, 0
+  local bodies, total, count = {}, 0, 0 -- by key
+  local keys, times = {}, {} -- in order of arrival, from `oldest` to `newest`
+  local oldest, newest = 1, 0
   local stash = {}
 
   local function drop(key)
-    total = total - #bodies[key]
-    bodies[key], times[key] = nil, nil
-  end
-
-  -- Keeps a body under a key; false when there is no room for it.
-  function stash.put(key, body, now)
-    for old, time in pairs(times) do
-      if now - time > MAX_AGE_S then
-        drop(old)
-      end
-    end
-    if total + #body > MAX_BYTES then
-      return false
-    end
-    bodies[key], times[key] = body, now
-    total = total + #body
-    return true
-  end
-
-  -- The body kept under a key, which is then forgotten; nil when there is none.
-  function stash.take(key)
     local body = bodies[key]
     if body then
-      drop(key)
+      bodies[key] = nil
+      total, count = total - #body, count - 1
     end
     return body
   end
 
+  -- Bodies arrive in order, so those that are too old are at the front: no walk over all of them.
+  local function expire(now)
+    while oldest <= newest and (now - times[oldest] > MAX_AGE_S or not bodies[keys[oldest]]) do
+      drop(keys[oldest])
+      keys[oldest], times[oldest] = nil, nil
+      oldest = oldest + 1
+    end
+  end
+
+  -- Keeps a body under a key; false when there is no room for it.
+  function stash.put(key, body, now)
+    expire(now)
+    if total + #body > MAX_BYTES or count == MAX_BODIES then
+      return false
+    end
+    newest = newest + 1
+    keys[newest], times[newest] = key, now
+    bodies[key] = body
+    total, count = total + #body, count + 1
+    return true
+  end
+
+  -- The body kept under a key, which is then forgotten; nil when there is none.
+  stash.take = drop
+
   -- Whether a body of this many bytes can ever be kept.
   function stash.fits(bytes)
-    return bytes <= MAX_BYTES
+    return bytes <= MAX_BODY_BYTES
   end
 
   return stash

@@ -16,6 +16,7 @@ local MAX_KNOWN_HEADERS = 256 -- issuers use a handful; attackers may send any n
 local MAX_SECRET_BYTES = 4096
 local MIN_SECRET_BYTES = 32 -- RFC 7518 section 3.2: as long as the hash
 local MAX_REMEMBERED_S = 3600 -- a verdict is looked at again at least once an hour
+local MAX_TIME = 1e15 -- 15 digits: exact in every Lua
 
 local MALFORMED = "the token is malformed"
 local EXPIRED = "the token has expired"
@@ -69,6 +70,11 @@ end
 
 local function is_control_free(text)
   return not find(text, "%c")
+end
+
+
+local function is_time(value)
+  return type(value) == "number" and value > -MAX_TIME and value < MAX_TIME
 end
 
 
@@ -147,16 +153,16 @@ function M.check_claims(release, issuer, header, claims, now)
     return nil, UNFIT
   end
   local expires, not_before, issued = claims.exp, claims.nbf, claims.iat
-  if type(expires) ~= "number" or expires < 0 then
+  if not is_time(expires) then
     return nil, UNFIT
   end
   if now >= expires + leeway then
     return nil, EXPIRED
   end
-  if not_before ~= nil and (type(not_before) ~= "number" or not_before > now + leeway) then
+  if not_before ~= nil and not (is_time(not_before) and not_before <= now + leeway) then
     return nil, UNFIT
   end
-  if issued ~= nil and (type(issued) ~= "number" or issued > now + leeway) then
+  if issued ~= nil and not (is_time(issued) and issued <= now + leeway) then
     return nil, UNFIT
   end
   if expires - (issued or now) > issuer.max_lifetime_s + leeway then
@@ -217,8 +223,7 @@ function M.new(host, settings)
       if file then
         local text = file:read(MAX_SECRET_BYTES + 1)
         file:close()
-        text = text and gsub(text, "\r?\n$", "") or ""
-        if #text >= MIN_SECRET_BYTES and #text <= MAX_SECRET_BYTES then
+        if text and #text >= MIN_SECRET_BYTES and #text <= MAX_SECRET_BYTES then
           secret = text
         end
       end
@@ -294,6 +299,9 @@ function M.new(host, settings)
       return nil, MALFORMED
     end
     local issuer = type(claims.iss) == "string" and by_issuer[claims.iss]
+    if not issuer and takes_opaque then -- another issuer may know it, whatever it looks like
+      return nil
+    end
     if not issuer or not issuer.algorithms.HS256 or not issuer.secret then
       return nil, UNTRUSTED
     end

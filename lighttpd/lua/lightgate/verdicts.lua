@@ -7,6 +7,7 @@ local format, sub = string.format, string.sub
 local tostring = tostring
 
 local CACHE_ENTRIES = 5000 -- of one generation; there are two. More makes the collector's pauses long
+local CACHE_BYTES = 8 * 1024 * 1024 -- of credentials in one generation; typical ones have 1 KiB
 local KEY_BYTES = 40 -- of the end of a credential: unique for signatures, and short enough for Lua to intern
 
 local M = {}
@@ -17,8 +18,9 @@ function M.new(host, epoch_file, on_flush)
 
   -- Two generations: when the young one is full it becomes the old one, and what is found in the old one moves
   -- to the young one. So eviction costs nothing, and memory is bounded by twice the size of a generation.
-  local young, old, young_count = {}, {}, 0
+  local young, old, young_count, young_bytes = {}, {}, 0, 0
   local epoch, epoch_checked_at
+  local flushes = 0
 
   local verdicts = {}
 
@@ -33,7 +35,8 @@ function M.new(host, epoch_file, on_flush)
     end
     if current ~= epoch then
       epoch = current
-      young, old, young_count = {}, {}, 0
+      young, old, young_count, young_bytes = {}, {}, 0, 0
+      flushes = flushes + 1
       on_flush()
     end
   end
@@ -47,14 +50,20 @@ function M.new(host, epoch_file, on_flush)
     return now
   end
 
+  -- A number that changes whenever everything is forgotten: what was asked before must not be remembered after.
+  function verdicts.flushes()
+    return flushes
+  end
+
   -- Keeps who presented a credential until `expires`.
   function verdicts.remember(credential, caller, expires, now)
     if not epoch or expires <= now + 1 then
       return
     end
-    if young_count == CACHE_ENTRIES then
-      old, young, young_count = young, {}, 0
+    if young_count == CACHE_ENTRIES or young_bytes > CACHE_BYTES then
+      old, young, young_count, young_bytes = young, {}, 0, 0
     end
+    young_bytes = young_bytes + #credential
     young[sub(credential, -KEY_BYTES)] = { credential = credential, caller = caller, expires = expires }
     young_count = young_count + 1
   end
