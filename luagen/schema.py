@@ -173,7 +173,12 @@ TABLES: dict[str, tuple[Key, ...]] = {
         Key("roles", "a dotted path", "where in the claims the roles are", '`"roles"`'),
         Key("leeway", "seconds, 0 to 300", "for clocks that differ", "30"),
         Key("max_lifetime", "seconds, 60 to 31622400", "longest accepted life of a token", "86400"),
-        Key("forward_token", "a boolean", "leave the `Authorization` field for the application", "`false`"),
+        Key(
+            "forward_token",
+            "a boolean",
+            "leave `Authorization` for the application; else it goes once a rule has asked who calls",
+            "`false`",
+        ),
         Key("introspection", "a table", "required when `tokens` is `opaque` or `both` (RFC 7662)"),
     ),
     "introspection": (

@@ -182,7 +182,7 @@ local function new_gate(host, settings)
   local function defer(index)
     counter = counter + 1
     local seconds, nanoseconds = hrtime()
-    local nonce = format("%.0f.%.0f.%.0f", seconds, nanoseconds, counter)
+    local nonce = seconds .. "." .. nanoseconds .. "." .. counter
     if loses_bodies and req_attr["request.protocol"] == "HTTP/2.0" and tonumber(req_body.len) ~= 0 then
       nonce = nonce .. BODY_MARK
       local saved, status = save_body(nonce, index)
@@ -192,8 +192,7 @@ local function new_gate(host, settings)
         nonce = "collect"
       end
     end
-    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " "
-      .. format("%d %d %d", index, q.permitted or 0, cache.flushes())
+    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. index .. " " .. (q.permitted or 0) .. " " .. cache.flushes()
     env["LIGHTGATE_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
@@ -253,8 +252,8 @@ local function new_gate(host, settings)
     if not caller or not providers[caller.provider] then
       return nil, "the sidecar's answer holds no valid identity"
     end
-    expires = tonumber(expires and match(expires, "^%d+$"))
-    if not expires or #format("%.0f", expires) > 15 then
+    expires = expires and #expires <= 15 and tonumber(match(expires, "^%d+$"))
+    if not expires then
       return nil, "the sidecar's answer holds no valid expiry"
     end
     local credential, now = req_header["Authorization"], cache.now()
