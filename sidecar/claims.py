@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sidecar.config import Issuer
 from sidecar.identity import Identity
@@ -21,11 +20,11 @@ MAX_ROLES = 256  # beyond that a role list is a mistake of the issuer, and cutti
 MAX_TIME = 10**15  # 15 digits: exact in every implementation of JSON
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COMMA_OR_CONTROL = re.compile(r"[,\x00-\x1f\x7f]")
 _ACCESS_TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(NamedTuple):
     """`expires_at`: the token's own expiry, seconds since the epoch, without leeway; None: it names none."""
 
     identity: Identity
@@ -86,6 +85,11 @@ def has_control(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+def _fits(text: str, max_bytes: int) -> bool:
+    """Whether `text` has 1 to `max_bytes` bytes in UTF-8."""
+    return 1 <= (len(text) if text.isascii() else len(text.encode())) <= max_bytes
+
+
 def _check_type(header: Mapping[str, Any], issuer: Issuer) -> None:
     """RFC 8725 section 3.11: explicit typing keeps logout tokens, DPoP proofs and assertions apart."""
     if "typ" not in header and not issuer.rfc9068:
@@ -120,7 +124,7 @@ def _check_times(claims: Mapping[str, Any], issuer: Issuer, now: float) -> float
     leeway = issuer.leeway_s
     if exp is not None and not now < exp + leeway:  # RFC 7519 section 4.1.4: "on or after"
         raise Refused(Reason.EXPIRED)
-    if any(time is not None and time > now + leeway for time in (nbf, iat)):
+    if (nbf is not None and nbf > now + leeway) or (iat is not None and iat > now + leeway):
         raise Refused(Reason.NOT_YET_VALID)
     if exp is not None and exp - (now if iat is None else iat) > issuer.max_lifetime_s + leeway:
         raise Refused(Reason.LIFETIME_TOO_LONG)
@@ -129,7 +133,7 @@ def _check_times(claims: Mapping[str, Any], issuer: Issuer, now: float) -> float
 
 def _identity(claims: Mapping[str, Any], issuer: Issuer) -> Identity:
     sub = claims.get("sub")
-    if not (isinstance(sub, str) and 1 <= len(sub.encode()) <= MAX_SUB_BYTES and not has_control(sub)):
+    if not isinstance(sub, str) or not _fits(sub, MAX_SUB_BYTES) or has_control(sub):
         raise Refused(Reason.MALFORMED_SUBJECT)
     return Identity(provider=issuer.name, sub=sub, email=_email(claims), roles=_roles(claims, issuer.roles))
 
@@ -138,13 +142,13 @@ def _email(claims: Mapping[str, Any]) -> str | None:
     email = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(email, str):
         return None
-    return email if 1 <= len(email.encode()) <= MAX_EMAIL_BYTES and not has_control(email) else None
+    return email if _fits(email, MAX_EMAIL_BYTES) and not has_control(email) else None
 
 
 def _roles(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
     value: object = claims
     for member in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return ()
         value = value.get(member)
     elements = value.split(" ") if isinstance(value, str) else value
@@ -154,9 +158,9 @@ def _roles(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
     for element in elements:
         if (
             isinstance(element, str)
-            and 1 <= len(element.encode()) <= MAX_ROLE_BYTES
-            and "," not in element  # `",".join(identity.roles)` in a policy must be unambiguous
-            and not has_control(element)
+            and _fits(element, MAX_ROLE_BYTES)
+            # A comma, because `",".join(identity.roles)` in a policy must be unambiguous.
+            and _COMMA_OR_CONTROL.search(element) is None
         ):
             roles[element] = None
     if len(roles) > MAX_ROLES:

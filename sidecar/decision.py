@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidecar.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allow:
+class Allow(NamedTuple):
     """`identity`: the encoded LIGHTGATE_IDENTITY. `expires`: the second until which Lua may remember it."""
 
     identity: str

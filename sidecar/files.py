@@ -15,7 +15,11 @@ def write_atomically(path: Path, content: bytes, *, mode: int) -> bool:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()  # of a run that was killed in the middle
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError as error:
+        # Named for the directory: nobody knows the temporary file.
+        raise FileNotFoundError(error.errno, "no such directory", str(path.parent)) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

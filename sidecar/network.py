@@ -63,9 +63,9 @@ class Network:
     """A client for providers. `close` it; calls in progress then fail with FetchFailed."""
 
     def __init__(self) -> None:
-        # Apart, so that a flood of tokens to ask about cannot keep keys and metadata from being fetched. Neither
-        # has a bound, which would let one issuer hold up others: of key sets and metadata one call each is under
-        # way, and `introspection` bounds its own for each issuer.
+        # Apart, so that a flood of tokens to ask about cannot keep keys and metadata from being fetched.
+        # Neither has a bound, which would let one issuer hold up others: of key sets and metadata one call
+        # each is under way, and `introspection` bounds its own for each issuer.
         self._publications = _session()
         self._introspections = _session()
 

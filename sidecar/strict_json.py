@@ -15,6 +15,8 @@ JsonObject = dict[str, Any]
 MAX_DEPTH = 10  # far more than any token or provider document needs
 MAX_DIGITS = 15  # every integer of 15 digits is exact as a double
 
+_WHITE_SPACE = " \t\n\r"  # RFC 8259 section 2
+
 
 class JsonError(ValueError):
     """The text is not JSON as accepted here. The message never contains any of the text."""
@@ -23,8 +25,8 @@ class JsonError(ValueError):
 def parse_object(data: bytes) -> JsonObject:
     """The object that `data` holds. Raises JsonError; callers bound the length of `data` first."""
     try:
-        text = data.decode("utf-8")
-        value = _DECODER.decode(text)
+        text = data.decode("utf-8").strip(_WHITE_SPACE)
+        value, end = _DECODER.raw_decode(text)
     except UnicodeDecodeError:
         raise JsonError("not UTF-8") from None
     except RecursionError:
@@ -33,6 +35,8 @@ def parse_object(data: bytes) -> JsonObject:
         raise
     except ValueError:
         raise JsonError("not JSON") from None
+    if end != len(text):
+        raise JsonError("not JSON")
     if type(value) is not dict:
         raise JsonError("not a JSON object")
     # Brackets inside strings count too, so few of them prove that the nesting is fine without a walk.

@@ -7,8 +7,10 @@ never waited for: up to 1.4.76 lighttpd does not end it for requests with a body
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
 
 from sidecar.fastcgi.records import (
     BEGIN_REQUEST_BODY,
@@ -20,12 +22,18 @@ from sidecar.fastcgi.records import (
     ProtocolStatus,
     Role,
     Type,
+    begin_request,
     end_request,
     record,
 )
 
 MAX_PARAMS_BYTES = 128 * 1024  # lighttpd sends at most one record of 64 KiB
 MAX_RESPONSE_BYTES = 60_000  # lighttpd takes header blocks of up to 65,535 bytes; one record, one write
+
+
+# What lighttpd sends around the parameters: it numbers every request 1, and neither pads nor splits them.
+_LIGHTTPD_BEGINS = begin_request(1, Role.AUTHORIZER) + bytes([VERSION_1, Type.PARAMS, 0, 1])
+_LIGHTTPD_ENDS = record(Type.PARAMS, 1, b"") + record(Type.STDIN, 1, b"")
 
 
 class State(Enum):
@@ -37,13 +45,15 @@ class State(Enum):
     CLOSED = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """A whole request. `ended`: nothing more will come, the empty STDIN record is here."""
 
     request_id: int
-    params: bytes = field(repr=False)
+    params: bytes
     ended: bool
+
+    def __repr__(self) -> str:  # the credential must not get into an exception's text
+        return f"RequestReceived(request_id={self.request_id}, ended={self.ended})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,9 @@ class Connection:
 
         What follows the event is not looked at, except for the end of STDIN.
         """
+        if self._state is State.IDLE and not self._buffer and (whole := _whole(data)) is not None:
+            self._state = State.COMPLETE
+            return whole
         if self._state in (State.COMPLETE, State.CLOSED):
             raise ProtocolError("data after the request")
         if self._buffer or len(data) < self._needed:
@@ -150,6 +163,28 @@ class Connection:
             self._state = State.COMPLETE
 
 
+def _whole(data: bytes) -> RequestReceived | None:
+    """The request in `data` when it is all there in lighttpd's own form, which spares the walk over records.
+
+    None says nothing: the walk is what decides.
+    """
+    if not (data.startswith(_LIGHTTPD_BEGINS) and data.endswith(_LIGHTTPD_ENDS)):
+        return None
+    params_start = len(_LIGHTTPD_BEGINS) + 4  # the rest of the header: length, padding, reserved
+    params_end = len(data) - len(_LIGHTTPD_ENDS)
+    params_bytes = params_end - params_start
+    if not 1 <= params_bytes <= MAX_CONTENT_LEN:
+        return None
+    if data[params_start - 4 : params_start] != params_bytes.to_bytes(2) + b"\0\0":
+        return None
+    return RequestReceived(request_id=1, params=data[params_start:params_end], ended=True)
+
+
+@lru_cache(maxsize=16)  # lighttpd has but one number
+def _ending(request_id: int) -> bytes:
+    return record(Type.STDOUT, request_id, b"") + end_request(request_id)
+
+
 def respond(request_id: int, response: bytes) -> bytes:
     """STDOUT, empty STDOUT, END_REQUEST for a CGI response, to be sent with one write.
 
@@ -158,7 +193,7 @@ def respond(request_id: int, response: bytes) -> bytes:
     """
     if len(response) > MAX_RESPONSE_BYTES:
         raise ValueError("response is too long")
-    return _stdout(request_id, response) + end_request(request_id)
+    return record(Type.STDOUT, request_id, response) + _ending(request_id)
 
 
 def _denial(request_id: int, status: ProtocolStatus) -> bytes:

@@ -73,6 +73,16 @@ def _length(value: int) -> bytes:
     return value.to_bytes(1) if value < 0x80 else (value | 0x8000_0000).to_bytes(4)
 
 
+def _length_at(stream: bytes, position: int) -> tuple[int, int]:
+    """A length, and the position after it. Raises IndexError when it is cut."""
+    first = stream[position]
+    if first < 0x80:
+        return first, position + 1
+    if position + 4 > len(stream):  # a slice would not say so
+        raise IndexError
+    return int.from_bytes(stream[position : position + 4]) & 0x7FFF_FFFF, position + 4
+
+
 def select(stream: bytes, wanted: Collection[bytes]) -> dict[bytes, bytes]:
     """The pairs of a whole PARAMS stream whose names are `wanted`, in one pass (section 3.4).
 
@@ -83,22 +93,13 @@ def select(stream: bytes, wanted: Collection[bytes]) -> dict[bytes, bytes]:
     position, end = 0, len(stream)
     try:
         while position < end:
-            name_length = stream[position]
-            if name_length < 0x80:
-                position += 1
-            else:
-                name_length = int.from_bytes(stream[position : position + 4]) & 0x7FFF_FFFF
-                position += 4
-            value_length = stream[position]
-            if value_length < 0x80:
-                position += 1
-            else:
-                if position + 4 > end:
-                    raise ProtocolError("pair is cut")
-                value_length = int.from_bytes(stream[position : position + 4]) & 0x7FFF_FFFF
-                position += 4
-            value_start = position + name_length
-            name = stream[position:value_start]
+            name_length, value_length = stream[position], stream[position + 1]
+            name_start = position + 2
+            if name_length | value_length >= 0x80:  # nearly never: at least one length of four bytes
+                name_length, position = _length_at(stream, position)
+                value_length, name_start = _length_at(stream, position)
+            value_start = name_start + name_length
+            name = stream[name_start:value_start]
             position = value_start + value_length
             if name in wanted:
                 value = stream[value_start:position]

@@ -61,6 +61,8 @@ class Transport:
         self._limits = limits
         self._log = log
         self._metrics = metrics
+        # Shared by all connections: allocating so much for every read would cost more than the read.
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._reading: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -126,7 +128,8 @@ class Transport:
 
     def _read(self, connection: socket.socket, codec: Connection) -> None:
         try:
-            data = connection.recv(READ_BYTES)
+            size = connection.recv_into(self._buffer)
+            data = bytes(self._buffer[:size])
         except (BlockingIOError, InterruptedError):
             self._keep_reading(connection, codec)
             return
@@ -191,12 +194,11 @@ class Transport:
             self._drain(connection)
         connection.close()
 
-    @staticmethod
-    def _drain(connection: socket.socket) -> None:
+    def _drain(self, connection: socket.socket) -> None:
         """Takes what is unread: closing over it would reset the connection under the answer."""
         try:
             for _ in range(DRAIN_READS):
-                if not connection.recv(READ_BYTES):
+                if not connection.recv_into(self._buffer):
                     return
         except OSError:
             return

@@ -60,17 +60,27 @@ class KeySet:
     """The keys of one issuer, in the order of their document. Never empty."""
 
     keys: tuple[VerificationKey, ...]
+    _by_algorithm: dict[str, dict[str | None, tuple[VerificationKey, ...]]] = field(
+        init=False, repr=False, compare=False
+    )  # and by `kid`, None for those without a name
+
+    def __post_init__(self) -> None:
+        found: dict[str, dict[str | None, tuple[VerificationKey, ...]]] = {}
+        for key in self.keys:
+            for algorithm in key.algorithms:
+                by_kid = found.setdefault(algorithm, {})
+                by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
+        object.__setattr__(self, "_by_algorithm", found)
 
     def candidates(self, kid: str | None, alg: str) -> tuple[VerificationKey, ...]:
         """The keys that may have made a signature: those of this `kid`, else those without a name.
 
         Without `kid`, all that fit `alg`. Secrets and keys in PEM have no name, whatever their tokens say.
         """
-        fitting = tuple(key for key in self.keys if alg in key.algorithms)
         if kid is None:
-            return fitting
-        named = tuple(key for key in fitting if key.kid == kid)
-        return named or tuple(key for key in fitting if key.kid is None)
+            return tuple(key for key in self.keys if alg in key.algorithms)
+        by_kid = self._by_algorithm.get(alg, {})
+        return by_kid.get(kid) or by_kid.get(None, ())
 
     def fingerprints(self) -> frozenset[bytes]:
         return frozenset(key.fingerprint for key in self.keys)

@@ -34,6 +34,12 @@ def test_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as failure:
+        write_atomically(tmp_path / "run" / "epoch", b"", mode=0o600)
+    assert (failure.value.filename, failure.value.strerror) == (str(tmp_path / "run"), "no such directory")
+
+
 def test_the_epoch_file_is_a_new_one_each_time(tmp_path: Path) -> None:
     path = tmp_path / "epoch"
     epoch.renew(path)

@@ -43,6 +43,8 @@ REFUSED = {
     "lone surrogate in a name": (b'{"\\udfff":1}', "lone surrogate"),
     "control character": (b'{"a":"\n"}', "not JSON"),
     "trailing text": (b"{} {}", "not JSON"),
+    "other white space before": (b'\x0c{"a":1}', "not JSON"),
+    "other white space behind": ('{"a":1}\u00a0'.encode(), "not JSON"),
     "trailing comma": (b'{"a":1,}', "not JSON"),
     "leading zero": (b'{"a":01}', "not JSON"),
     "single quotes": (b"{'a':1}", "not JSON"),

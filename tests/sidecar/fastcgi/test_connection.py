@@ -15,7 +15,7 @@ from sidecar.fastcgi.connection import (
     respond,
 )
 from sidecar.fastcgi.records import ProtocolError, Role, Type, begin_request, pair, record
-from tests.sidecar.fastcgi_client import parse, records, request
+from tests.sidecar.fastcgi_client import params, parse, records, request
 
 VALUES = {"REQUEST_METHOD": "GET", "LIGHTGATE_NONCE": "1.2", "HTTP_AUTHORIZATION": "Bearer " + "x" * 700}
 WHOLE = request(VALUES)
@@ -54,6 +54,37 @@ def test_any_split_gives_the_same_event(cuts: list[int]) -> None:
         events.append(codec.receive_data(WHOLE[start:end]))
     assert events[:-1] == [None] * (len(events) - 1)
     assert events[-1] == RequestReceived(request_id=1, params=PARAMS, ended=False)
+
+
+def test_the_parameters_do_not_get_into_an_exception() -> None:
+    assert repr(Connection().receive_data(WHOLE)) == "RequestReceived(request_id=1, ended=True)"
+
+
+def event_or_mistake(*pieces: bytes) -> object:
+    """The last event, or why there is none."""
+    codec = Connection()
+    try:
+        *_, last = [codec.receive_data(piece) for piece in pieces]
+    except ProtocolError as error:
+        return str(error)
+    return last
+
+
+@pytest.mark.parametrize("position", [*range(24), *range(len(WHOLE) - 16, len(WHOLE))])
+def test_a_request_in_one_piece_is_judged_like_one_in_two(position: int) -> None:
+    """One piece has a way of its own; every header byte that differs must lead to the same event."""
+    for value in range(256):
+        changed = WHOLE[:position] + bytes([value]) + WHOLE[position + 1 :]
+        in_two = event_or_mistake(changed[:1], changed[1:])
+        assert event_or_mistake(changed) == in_two, value
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 100_000])
+def test_long_parameters_in_one_piece(size: int) -> None:
+    values = {"A": "x" * (size - 6)}
+    assert len(params(values)) == size
+    event = Connection().receive_data(request(values))
+    assert event == RequestReceived(request_id=1, params=params(values), ended=True)
 
 
 @given(st.lists(st.binary(max_size=100), max_size=5))

@@ -147,6 +147,19 @@ def test_base64url_accepts_only_what_encodes_back(text: str) -> None:
     assert segment(data) == text.encode()
 
 
+@pytest.mark.parametrize(("length", "accepted"), [(1, 0), (2, 4), (3, 16), (4, 64), (5, 0), (6, 4), (7, 16)])
+def test_the_last_character_has_no_surplus_bits__ALG_14(length: int, accepted: int) -> None:
+    found = set()
+    for last in range(256):
+        text = b"AbC-_9"[: length - 1] + bytes([last])
+        try:
+            assert segment(base64url_decode(text)) == text
+        except Refused:
+            continue
+        found.add(last)
+    assert len(found) == accepted
+
+
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_parsed_or_refused(text: bytes) -> None:
     try:
