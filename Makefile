@@ -7,9 +7,9 @@ MAGNET   := /usr/lib/lighttpd/mod_magnet.so
 BIN      := $(VENV)/bin
 
 # PACKAGE=WHAT: what shows that it is there already
-DEMO_PACKAGES := lighttpd=lighttpd lighttpd-modules-lua=$(MAGNET) python3-venv=module:ensurepip
+DEMO_PACKAGES := lighttpd=lighttpd lighttpd-modules-lua=$(MAGNET) python3-venv=module:ensurepip curl=curl
 TEST_PACKAGES := $(DEMO_PACKAGES) lighttpd-mod-openssl=/usr/lib/lighttpd/mod_openssl.so \
-	php-cgi=php-cgi nodejs=node npm=npm curl=curl openssl=openssl lua-check=luacheck
+	php-cgi=php-cgi nodejs=node npm=npm openssl=openssl lua-check=luacheck
 
 .PHONY: help demo test check lint type format test-fast test-lua test-system bench selftest golden build clean
 

@@ -11,6 +11,7 @@ from luagen.model import (
     Comparison,
     Concatenation,
     Contains,
+    Default,
     Expression,
     Literal,
     NetworkSet,
@@ -35,7 +36,8 @@ def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
     for rule in policy.rules:
         _constant_condition(rule, bag)
         if isinstance(rule.action, Require):
-            _path_info(rule, bag)
+            if policy.default is Default.PASS:  # else longer names are denied
+                _path_info(rule, bag)
             _that_without_auth(rule.action, bag)
     _unreachable(policy, bag)
     _unused(policy, scope, bag)

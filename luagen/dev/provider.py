@@ -17,7 +17,7 @@ from luagen.dev.ports import free_port, wait_until_accepts
 from luagen.failure import Failure
 
 MODULE = "oidc_provider_mock"
-INSTALL = "pip install 'lightgate[dev]'"
+INSTALL = "in the checkout: pip install '.[dev]'"
 
 
 async def start_provider() -> tuple[Child, str]:

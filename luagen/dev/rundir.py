@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,12 +77,14 @@ def _candidates() -> Iterator[Path]:
 
 @contextmanager
 def session_directory() -> Iterator[Path]:
-    """A new private directory, removed with everything in it at the end."""
+    """A new private directory, removed with all in it at the end, like the user's when that is empty."""
     directory = Path(tempfile.mkdtemp(prefix="dev-", dir=user_directory()))
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):  # another session lives there
+            directory.parent.rmdir()
 
 
 def write_record(directory: Path, record: SessionRecord) -> None:

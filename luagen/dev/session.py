@@ -259,8 +259,12 @@ class Session:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._show_requests())
                 group.create_task(self._supervise())
-        except* (Failure, BrokenPipeError) as failures:
-            raise failures.exceptions[0] from None
+        except BaseExceptionGroup as group:
+            # Not `except*`: it wraps what is raised in it in a group again.
+            expected, _ = group.split((Failure, BrokenPipeError))
+            if expected is None:
+                raise
+            raise expected.exceptions[0] from None
 
     async def _show_requests(self) -> None:
         # For writing too: no end of file when lighttpd's logger, the other writer, goes.

@@ -54,7 +54,7 @@ def suggestions(policy: Policy) -> tuple[Suggestion, ...]:
         inherited = tuple(role for wider, of in held.items() if path.startswith(wider) for role in of)
         if roles:
             found.append(Suggestion(path, f"403: not {quoted(roles[0])}", auth, inherited))
-        found.append(Suggestion(path, "200: who fits", auth, (*inherited, *roles)))
+        found.append(Suggestion(path, "200: a caller who may", auth, (*inherited, *roles)))
         held[path] = roles
     return tuple(found[:MAX_SUGGESTIONS])
 

@@ -168,9 +168,9 @@ def test_the_quickstart(dev: Start) -> None:
     assert introduction.partition("try:\n")[2].splitlines() == [
         f"  curl -i {url}/  # no token",
         f"  curl -i {url}/members/  # 401: no token",
-        f'  curl -i {bearer})" {url}/members/  # 200: who fits',
+        f'  curl -i {bearer})" {url}/members/  # 200: a caller who may',
         f'  curl -i {bearer})" {url}/members/admin/  # 403: not `admin`',
-        f'  curl -i {bearer} --role admin)" {url}/members/admin/  # 200: who fits',
+        f'  curl -i {bearer} --role admin)" {url}/members/admin/  # 200: a caller who may',
         f"edit {session.policy} while this runs: it is compiled when saved; Ctrl-C ends",
     ]
 

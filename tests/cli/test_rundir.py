@@ -36,7 +36,14 @@ def test_a_session_directory_is_private_and_gone_afterwards(runtime: Path) -> No
         assert directory.parent == runtime / "lightgate"
         assert [path.stat().st_mode & 0o777 for path in (directory, directory.parent)] == [0o700, 0o700]
         (directory / "file").write_text("x")
-    assert not directory.exists()
+    assert list(runtime.iterdir()) == []
+
+
+def test_the_users_directory_stays_while_another_session_lives_there(runtime: Path) -> None:
+    with rundir.session_directory() as first:
+        with rundir.session_directory():
+            pass
+        assert list((runtime / "lightgate").iterdir()) == [first]
 
 
 def test_a_running_session_is_found() -> None:

@@ -32,11 +32,11 @@ def rule(when: str, require: str) -> str:
         ("", []),
         (
             rule('request.path == "/a/"', 'auth = "partner"'),
-            [Suggestion("/a/", "401: no token"), Suggestion("/a/", "200: who fits", "partner")],
+            [Suggestion("/a/", "401: no token"), Suggestion("/a/", "200: a caller who may", "partner")],
         ),
         (
             rule('request.method == "POST" and request.path in ("/b/", "/c/")', 'auth = "corp"'),
-            [Suggestion("/b/", "401: no token"), Suggestion("/b/", "200: who fits", "corp")],
+            [Suggestion("/b/", "401: no token"), Suggestion("/b/", "200: a caller who may", "corp")],
         ),
         (
             rule(
@@ -46,7 +46,7 @@ def rule(when: str, require: str) -> str:
             [
                 Suggestion("/d/", "401: no token"),
                 Suggestion("/d/", "403: not `a`", "corp"),
-                Suggestion("/d/", "200: who fits", "corp", ("a", "b")),
+                Suggestion("/d/", "200: a caller who may", "corp", ("a", "b")),
             ],
         ),
         # a path below another needs what the other needs
@@ -59,9 +59,9 @@ def rule(when: str, require: str) -> str:
             [
                 Suggestion("/d/", "401: no token"),
                 Suggestion("/d/", "403: not `a`", "corp"),
-                Suggestion("/d/", "200: who fits", "corp", ("a",)),
+                Suggestion("/d/", "200: a caller who may", "corp", ("a",)),
                 Suggestion("/d/e/", "403: not `b`", "corp", ("a",)),
-                Suggestion("/d/e/", "200: who fits", "corp", ("a", "b")),
+                Suggestion("/d/e/", "200: a caller who may", "corp", ("a", "b")),
             ],
         ),
         # nothing to read off: no literal path; no auth

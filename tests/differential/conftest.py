@@ -4,11 +4,14 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# `default` is the same on every machine and every run; `thorough` looks for what it has never tried.
+# `default` draws the same in every run of the same tests, and stores nothing; `thorough` looks for what it
+# has never tried. Hypothesis also tries constants of the modules that are loaded, so another selection of
+# tests draws other examples.
 settings.register_profile(
     "default",
     max_examples=500,
     derandomize=True,
+    database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

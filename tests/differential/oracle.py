@@ -399,6 +399,8 @@ class _Play:
                         location += _checked(value)
                     case _:
                         location += quote(value.encode("latin-1"), safe="/")
+        if re.match("https?:///", location):  # a browser would take the first segment for the host
+            raise Refused(400)
         # A browser takes several slashes at the beginning for the name of another host.
         location = re.sub(r"\A[/\\]+", "/", location)
         return re.sub(r'[\x00-\x20"<>\\^`{|}\x7f-\xff]', lambda found: f"%{ord(found[0]):02X}", location)

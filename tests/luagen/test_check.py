@@ -322,3 +322,16 @@ def test_warnings_leave_the_policy() -> None:
     )
     assert policy is not None
     assert [found.severity for found in diagnostics] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(("default", "codes"), [("pass", [Code.PATH_INFO_BYPASS]), ("deny", [])])
+def test_longer_names_of_a_path_are_no_bypass_where_they_are_denied(default: str, codes: list[Code]) -> None:
+    text = f"""
+        default = "{default}"
+        [[rule]]
+        name = "front page"
+        when = 'request.path == "/index.html"'
+        require = {{ that = 'request.method == "GET"' }}
+    """
+    _, diagnostics = check_text(text, "lightgate.toml", ROOT)
+    assert [diagnostic.code for diagnostic in diagnostics] == codes

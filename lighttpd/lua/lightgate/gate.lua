@@ -353,7 +353,7 @@ local function new_gate(host, settings)
   function gate.redirect(_, index, status, location)
     -- HTTP/1.0 has no Host, and browsers take the first segment for one: "https:///evil.example/"
     if find(location, "^https?:///") then
-      return refuse(index, "refuse", 400, nil, "the request names no host")
+      return refuse(nil, "refuse", 400, nil, "the request names no host")
     end
     -- "//host" and "/\host" name another host to a browser
     local rest = match(location, "^[/\\]+(.*)$")
