@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -130,6 +132,11 @@ class Gated(Bare):
 
         poll("the sidecar is up", ready)
         self._start_lighttpd(f'include "{current}/lightgate.conf"')
+
+    def forget(self) -> None:
+        """Makes Lua forget all verdicts: a new epoch, and the two seconds in which lighttpd notices it."""
+        os.utime(self._deployment.epoch_file)
+        time.sleep(2.1)
 
     def metric(self, name: str) -> float | None:
         """The sum of one of the sidecar's metrics over its labels; None while nobody answers."""

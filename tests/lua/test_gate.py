@@ -654,6 +654,14 @@ def test_a_version_that_cannot_be_relied_on_refuses_everything(host: Host, versi
     assert b"version" in outcome.printed[0] or b"is not supported" in outcome.printed[0]
 
 
+def test_a_reason_is_logged_once_a_second(host: Host, clock: Clock) -> None:
+    host.fake[b"set_version"](b"lighttpd/1.4.68")
+    assert run(host, Request(), b"").printed
+    assert not run(host, Request(), b"").printed
+    clock.now += 1
+    assert run(host, Request(), b"").printed
+
+
 @pytest.mark.parametrize(
     "version", [b"lighttpd/1.4.69", b"lighttpd/1.4.82", b"lighttpd/1.4.85", b"lighttpd/1.4.86-devel"]
 )

@@ -126,9 +126,15 @@ local function new_gate(host, settings)
     return refuse(index, status == 403 and "forbid" or "challenge", status, code, text)
   end
 
-  -- For what should not happen: says why in the error log, and nothing to the client.
+  -- For what should not happen: says why in the error log, and nothing to the client. The same reason is
+  -- written once a second: lighttpd waits for the disk, and clients may find a way to bring it about.
+  local said, said_at
   local function unavailable(index, why)
-    print("lightgate: 503: " .. why)
+    local now = time()
+    if why ~= said or now ~= said_at then
+      said, said_at = why, now
+      print("lightgate: 503: " .. why)
+    end
     resp_header["Retry-After"] = "1"
     return refuse(index, "unavailable", 503, nil, "the request could not be checked, try again")
   end
