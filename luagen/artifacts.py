@@ -68,6 +68,7 @@ def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dic
         "secrets_directory": deployment.secrets_directory,
         "log_decisions": deployment.log_decisions,
         "strip": reads.stripped_fields(policy),
+        "identity_members": frozenset(reads.identity_members(policy)),
         "issuers": tuple(map(_lua_issuer, policy.auths)),
     }
 

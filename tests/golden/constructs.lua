@@ -15,6 +15,7 @@ gate = new_gate(lighty, {
   secrets_directory = "/run/lightgate/secrets",
   log_decisions = false,
   strip = { ["x-agent"] = true, ["x-debug"] = true, ["x-roles"] = true, ["x-user"] = true },
+  identity_members = { ["email"] = true, ["role"] = true },
   issuers = {
     {
       name = "corp",

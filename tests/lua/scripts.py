@@ -12,6 +12,7 @@ MODULES = (
 SETTINGS = b"""{
   release = "r1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",
   log_decisions = true, strip = { ["x-user"] = true },
+  identity_members = { email = true, role = true },
   issuers = {
     { name = "corp", issuer = "https://corp", audience = { shop = true }, tokens = "jwt",
       algorithms = { RS256 = true }, rfc9068 = false, roles = { "roles" }, leeway_s = 30,

@@ -14,6 +14,7 @@ from tests.lua.host import Clock, Host
 NOW = 1_760_000_000
 SECRET = b"0123456789abcdef0123456789abcdef"
 MODULES = ("json", "identity", "tokens")
+EVERY_MEMBER = frozenset({b"email", b"role"})
 
 CORP = {
     b"name": b"corp", b"issuer": b"https://corp", b"audience": {b"shop"}, b"tokens": b"jwt",
@@ -62,9 +63,16 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def examiner(host: Host, secrets: Path, *issuers: dict[bytes, Any]) -> Any:
+def examiner(
+    host: Host, secrets: Path, *issuers: dict[bytes, Any], members: frozenset[bytes] = EVERY_MEMBER
+) -> Any:
     tokens = host.load_runtime(*MODULES)["tokens"]
-    settings = {b"release": b"r1", b"secrets_directory": str(secrets).encode(), b"issuers": list(issuers)}
+    settings = {
+        b"release": b"r1",
+        b"secrets_directory": str(secrets).encode(),
+        b"issuers": list(issuers),
+        b"identity_members": members,
+    }
     return tokens[b"new"](host.fake[b"lighty"], host.table(settings))
 
 
@@ -215,6 +223,25 @@ def test_shared_secret_tokens(
     host: Host, secrets: Path, header: Any, payload: Any, secret: bytes, expected: bytes
 ) -> None:
     assert examine(host, secrets, token(header, payload, secret)) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "written"),
+    [
+        (frozenset(), ALICE),
+        (frozenset({b"email"}), ALICE + b"&email=a%40b"),
+        (frozenset({b"role"}), ALICE + b"&role=admin"),
+        (EVERY_MEMBER, ALICE + b"&email=a%40b&role=admin"),
+    ],
+)
+def test_an_identity_holds_what_the_policy_reads(
+    host: Host, secrets: Path, members: frozenset[bytes], written: bytes
+) -> None:
+    text = token(HS, claims(email="a@b", email_verified=True, roles=["admin"]), SECRET)
+    caller, _, _ = examiner(host, secrets, PARTNER, members=members)[b"examine"](text, NOW)
+    assert caller[b"text"] == written
+    assert caller[b"email"] == (b"a@b" if b"email" in members else b"")
+    assert list(caller[b"role_list"].values()) == ([b"admin"] if b"role" in members else [])
 
 
 def test_another_issuers_opaque_token_may_look_like_ours(host: Host, secrets: Path) -> None:

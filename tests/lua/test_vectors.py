@@ -12,6 +12,7 @@ from tests.lua.host import Host
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CLAIMS = json.loads((VECTORS / "claims.json").read_text("utf-8"))
+SETTINGS = {b"release": b"r1", b"identity_members": {b"email", b"role"}}
 IDENTITIES = json.loads((VECTORS / "identity.json").read_text("utf-8"))
 
 
@@ -36,7 +37,7 @@ def test_claims(host: Host, row: dict[str, Any]) -> None:
     caller = None
     if not isinstance(claims, tuple):  # nil and a reason: not even readable
         check = modules["tokens"][b"check_claims"]
-        caller, *_ = check(b"r1", host.table(issuer), header, claims, row["now"])
+        caller, *_ = check(host.table(SETTINGS), host.table(issuer), header, claims, row["now"])
     if isinstance(row["expect"], str):
         assert caller is None
         return

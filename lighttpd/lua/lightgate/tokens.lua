@@ -132,9 +132,10 @@ local function names_audience(value, accepted)
 end
 
 
--- The caller that a verified token's claims describe, and the second until which that holds; or nil and
--- the reason. `header` and `claims` are parsed JSON objects; `now` is in seconds since the epoch.
-function M.check_claims(release, issuer, header, claims, now)
+-- The caller that a verified token's claims describe, with no more members than the policy reads, and the second
+-- until which that holds; or nil and the reason. `header` and `claims` are parsed JSON objects; `now` is in
+-- seconds since the epoch.
+function M.check_claims(settings, issuer, header, claims, now)
   local leeway = issuer.leeway_s
   local kind = header.typ
   if kind ~= nil then
@@ -180,7 +181,14 @@ function M.check_claims(release, issuer, header, claims, now)
   if not roles then
     return nil, UNFIT
   end
-  return identities.new(release, issuer.name, subject, email, roles), floor(expires)
+  local members = settings.identity_members
+  if not members.email then
+    email = ""
+  end
+  if not members.role then
+    roles = {}
+  end
+  return identities.new(settings.release, issuer.name, subject, email, roles), floor(expires)
 end
 
 
@@ -315,7 +323,7 @@ function M.new(host, settings)
     if type(expected) ~= "string" or #expected ~= 64 or not digest_eq(expected, hexenc(signature)) then
       return nil, BAD_SIGNATURE
     end
-    local caller, expires = M.check_claims(settings.release, issuer, header, claims, now)
+    local caller, expires = M.check_claims(settings, issuer, header, claims, now)
     if not caller then
       return nil, expires
     end
