@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePath
 
-from luagen import check_auth, document, expression, lint
+from luagen import check_auth, document, expression, lint, text_file
 from luagen.check_rules import RuleChecker, rule_values
 from luagen.diagnostics import Bag, Code, Diagnostic, quoted
 from luagen.document import Array, Entry, Table, Text, kind
 from luagen.model import Default, Network, Policy, Rule
 from luagen.networks import NetworkError, looks_like_network, network
+from luagen.schema import TABLES
 from luagen.scope import DeclaredList, NamedExpression, Scope, is_expression_name
 from luagen.source import Source, Span
 from luagen.table_reader import TableReader
 from luagen.texts import literal_text
-
-MAX_BYTES = 4 * 1024 * 1024  # of the policy file: far more than 10,000 rules of a person or a generator
 
 Result = tuple[Policy | None, tuple[Diagnostic, ...]]
 
@@ -27,22 +26,10 @@ def check_file(path: Path) -> Result:
     The policy is None exactly when there is an error among the diagnostics.
     """
     bag = Bag()
-    content = _read(path, bag)
-    if content is None:
+    file = text_file.read(path, bag)
+    if file is None:
         return None, bag.sorted()
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8")
-        source = Source(str(path), before)
-        bag.error(
-            Code.INVALID_ENCODING,
-            f"the byte 0x{content[error.start]:02x} is not UTF-8",
-            Span(source, len(before), len(before)),
-            help="save the file as UTF-8",
-        )
-        return None, bag.sorted()
-    return _check(Source(str(path), text), path.parent, hashlib.sha256(content).hexdigest())
+    return _check(file.source, path.parent, hashlib.sha256(file.content).hexdigest())
 
 
 def check_text(text: str, name: str, directory: Path) -> Result:
@@ -55,28 +42,6 @@ def check_text(text: str, name: str, directory: Path) -> Result:
         bag.error(Code.INVALID_ENCODING, "a surrogate has no UTF-8", place)
         return None, bag.sorted()
     return _check(Source(name, text), directory, hashlib.sha256(content).hexdigest())
-
-
-def _read(path: Path, bag: Bag) -> bytes | None:
-    name = quoted(str(path), 200)
-    try:
-        if path.is_dir():
-            bag.error(Code.UNREADABLE_FILE, f"{name} is a directory", None, help="name the policy file in it")
-            return None
-        with path.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        bag.error(Code.UNREADABLE_FILE, f"{name} does not exist", None)
-        return None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        message = f"{name} cannot be read: {(reason or 'its name is impossible').lower()}"
-        bag.error(Code.UNREADABLE_FILE, message, None)
-        return None
-    if len(content) > MAX_BYTES:
-        bag.error(Code.LIMIT_EXCEEDED, f"{name} is larger than {MAX_BYTES // 1024 // 1024} MiB", None)
-        return None
-    return content
 
 
 def _check(source: Source, directory: Path, sha256: str) -> Result:
@@ -98,7 +63,7 @@ def _check(source: Source, directory: Path, sha256: str) -> Result:
 
 
 def _policy(root: Table, source: Source, directory: Path, sha256: str, bag: Bag) -> Policy | None:
-    read = TableReader(root, "the policy", "a policy", bag)
+    read = TableReader(root, TABLES["the policy"], "a policy", bag)
     default = read.word("default", Default)
     scope = Scope()
     for entry in _entries(read, "lists"):

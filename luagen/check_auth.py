@@ -18,6 +18,7 @@ from luagen.model import (
     SharedSecret,
     Tokens,
 )
+from luagen.schema import TABLES
 from luagen.table_reader import TableReader
 
 # RFC 7518 section 3.1 and RFC 8037 section 3.1, in the order in which the documentation lists them.
@@ -86,7 +87,7 @@ class _Checker:
         self._entry = entry
         self._directory = directory
         self._bag = bag
-        self._read = TableReader(table, "auth", f"`[auth.{entry.key}]`", bag)
+        self._read = TableReader(table, TABLES["auth"], f"`[auth.{entry.key}]`", bag)
 
     def check(self) -> Auth | None:
         errors = self._bag.error_count
@@ -210,7 +211,7 @@ class _Checker:
             )
         if table is None:
             return None
-        read = TableReader(table, "introspection", "`introspection`", self._bag)
+        read = TableReader(table, TABLES["introspection"], "`introspection`", self._bag)
         endpoint = read.text("endpoint")
         url = None if endpoint is None else urls.check(endpoint, self._bag, query_allowed=True)
         client_id = read.string("client_id")

@@ -26,7 +26,7 @@ from luagen.model import (
     SetResponseHeaders,
     Type,
 )
-from luagen.schema import ACTIONS
+from luagen.schema import ACTIONS, TABLES
 from luagen.scope import Scope
 from luagen.source import Span
 from luagen.table_reader import TableReader, no_controls
@@ -61,7 +61,7 @@ class RuleChecker:
             )
             return None
         errors = self._bag.error_count
-        read = TableReader(value, "rule", "a rule", self._bag)
+        read = TableReader(value, TABLES["rule"], "a rule", self._bag)
         name = self._name(read)
         when = self._when(read)
         action = self._action(read)
@@ -131,7 +131,7 @@ class RuleChecker:
     # --- actions that end the request ----------------------------------------------------------------
 
     def _respond(self, table: Table) -> Respond | None:
-        read = TableReader(table, "respond", "`respond`", self._bag)
+        read = TableReader(table, TABLES["respond"], "`respond`", self._bag)
         status = read.integer("status", 200, 599, 0)
         text = read.text("body")
         body = None if text is None else expression.value_of_template(text, self._scope, self._bag)
@@ -153,7 +153,7 @@ class RuleChecker:
         return text.value
 
     def _redirect(self, table: Table) -> Redirect | None:
-        read = TableReader(table, "redirect", "`redirect`", self._bag)
+        read = TableReader(table, TABLES["redirect"], "`redirect`", self._bag)
         status = 302
         entry = read.entry("status")
         if entry is not None:
@@ -174,7 +174,7 @@ class RuleChecker:
         return Redirect(to=to, status=status)
 
     def _require(self, table: Table) -> Require | None:
-        read = TableReader(table, "require", "`require`", self._bag)
+        read = TableReader(table, TABLES["require"], "`require`", self._bag)
         auth = self._auth(read)
         text = read.text("that")
         that = None if text is None else expression.condition(text, self._scope, self._bag)

@@ -24,7 +24,7 @@ from luagen.check_report import deciding_rules, summary
 from luagen.deployment import Deployment
 from luagen.dev import rundir, session
 from luagen.dev.upstream import Upstream
-from luagen.diagnostics import Diagnostic, Severity
+from luagen.diagnostics_output import show_diagnostics
 from luagen.failure import Failure
 from luagen.lighttpd_host import find
 from luagen.release import ReleaseConflictError, write_release
@@ -90,7 +90,7 @@ def check(policy: Path, as_json: bool) -> None:
             }
         click.echo(json.dumps(report, indent=2))
     else:
-        _show_diagnostics(compilation.diagnostics)
+        show_diagnostics(compilation.diagnostics)
         if found is not None:
             click.echo(f"{policy}: {summary(found)}")
     if found is None:
@@ -136,20 +136,12 @@ def build(policy: Path, output: Path, release_dir: str, socket_dir: str, log_dec
       lightgate build lightgate.toml
       lightgate build lightgate.toml --output /var/lib/lightgate --socket-dir /run/lightgate
     """
-    directory = socket_dir.rstrip("/")
-    deployment = Deployment(
-        release_directory=release_dir,
-        authorizer_socket=f"{directory}/authorizer.sock",
-        http_socket=f"{directory}/http.sock",
-        epoch_file=f"{directory}/epoch",
-        secrets_directory=f"{directory}/secrets",
-        log_decisions=log_decisions,
-    )
+    deployment = Deployment.below(socket_dir, release_directory=release_dir, log_decisions=log_decisions)
     try:
         compilation = compile_policy(policy, deployment)
     except UnsafePathError as error:
         raise click.UsageError(str(error)) from error
-    _show_diagnostics(compilation.diagnostics)
+    show_diagnostics(compilation.diagnostics)
     if compilation.release is None:
         raise click.exceptions.Exit(EXIT_UNFIT)
     releases = output / "releases"
@@ -160,14 +152,6 @@ def build(policy: Path, output: Path, release_dir: str, socket_dir: str, log_dec
     except OSError as error:
         raise Failure(f"cannot write below `{releases}`: {error.strerror}") from error
     click.echo(written)
-
-
-def _show_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> None:
-    for diagnostic in diagnostics:
-        click.echo(render.full(diagnostic) + "\n", err=True)
-    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
-    if errors:
-        click.echo(f"{errors} error{'s' if errors > 1 else ''}", err=True)
 
 
 # --- dev, token --------------------------------------------------------------------------------------

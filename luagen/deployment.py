@@ -21,3 +21,16 @@ class Deployment:
     read_timeout_s: int = 10  # of lighttpd on the authorizer; fires up to two seconds later
     deadline_s: int = 8  # the sidecar answers within this; less than read_timeout_s
     log_decisions: bool = False  # give the access log LIGHTGATE_RULE, LIGHTGATE_DECISION, LIGHTGATE_WHERE
+
+    @classmethod
+    def below(cls, run_directory: str, *, release_directory: str, log_decisions: bool) -> Deployment:
+        """One whose sockets, epoch file and published secrets lie in `run_directory`."""
+        directory = run_directory.rstrip("/")
+        return cls(
+            release_directory=release_directory,
+            authorizer_socket=f"{directory}/authorizer.sock",
+            http_socket=f"{directory}/http.sock",
+            epoch_file=f"{directory}/epoch",
+            secrets_directory=f"{directory}/secrets",
+            log_decisions=log_decisions,
+        )

@@ -1,4 +1,4 @@
-"""Reads the keys of one table against the schema, and reports what does not fit where it stands."""
+"""Reads the keys of one table against what it takes, and reports what does not fit where it stands."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import TypeVar
 
 from luagen.diagnostics import Bag, Code, did_you_mean, nearest, quoted
 from luagen.document import Array, Boolean, Entry, Integer, Table, Text, Value, kind
-from luagen.schema import TABLES
+from luagen.schema import Key
 from luagen.source import Span
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
 class TableReader:
-    """One table of the kind `schema` (a key of `schema.TABLES`); `title` is what messages call it.
+    """One table that takes `keys` (as in `schema.TABLES`); `title` is what messages call it.
 
     Unknown and missing keys are reported at once. A getter returns None when the key is absent or was
     reported; `entry` tells the two apart.
     """
 
-    def __init__(self, table: Table, schema: str, title: str, bag: Bag) -> None:
+    def __init__(self, table: Table, keys: tuple[Key, ...], title: str, bag: Bag) -> None:
         self.table = table
         self.bag = bag
         self._entries = table.entries
-        keys = TABLES[schema]
         names = [key.name for key in keys]
         meant: set[str] = set()
         for entry in table.entries.values():

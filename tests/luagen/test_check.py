@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from luagen import check, model
+from luagen import model, text_file
 from luagen.check import check_file, check_text
 from luagen.diagnostics import Code, Severity
 from luagen.model import (
@@ -272,7 +272,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert codes(tmp_path) == [Code.UNREADABLE_FILE]
     assert codes(tmp_path / "x\0y") == [Code.UNREADABLE_FILE]
     assert codes(tmp_path / ("x" * 300)) == [Code.UNREADABLE_FILE]
-    monkeypatch.setattr(check, "MAX_BYTES", 10)
+    monkeypatch.setattr(text_file, "MAX_BYTES", 10)
     large = tmp_path / "large.toml"
     large.write_text('default = "pass"\n')
     assert codes(large) == [Code.LIMIT_EXCEEDED]
