@@ -6,5 +6,5 @@ files["lua/lightgate/address.lua"] = {}
 files["lua/lightgate/tokens.lua"] = { read_globals = { "json", "identity" } }
 files["lua/lightgate/fields.lua"] = { read_globals = { "address" } }
 files["lua/lightgate/gate.lua"] = {
-  read_globals = { "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts" },
+  read_globals = { "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts", "operator" },
 }

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import random
 import secrets
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -74,12 +75,12 @@ async def run(
         stack.push_async_callback(releases.close)
         epoch.renew(settings.epoch_file)
         authorizer = Authorizer(releases=releases, clock=clock, log=log, metrics=metrics)
-        passed = passed_sockets(environment)
+        passed = passed_sockets(environment, (settings.authorizer_socket, settings.http_socket))
         operations = Operations(releases=releases, metrics=metrics, stopping=lambda: signals.stopping)
-        await stack.enter_async_context(_http(_listening(passed, "http", settings.http_socket), operations))
+        await stack.enter_async_context(_http(_listening(passed, settings.http_socket), operations))
         transport = await stack.enter_async_context(
             _transport(
-                _listening(passed, "authorizer", settings.authorizer_socket),
+                _listening(passed, settings.authorizer_socket),
                 authorizer,
                 settings.deadline_s,
                 log,
@@ -165,8 +166,8 @@ def _to_log(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], N
     return handler
 
 
-def _listening(passed: MutableMapping[str, Any], name: str, path: Path) -> Listening:
-    return Listening(passed[name]) if name in passed else listen(path)
+def _listening(passed: Mapping[Path, socket.socket], path: Path) -> Listening:
+    return Listening(passed[path]) if path in passed else listen(path)
 
 
 @asynccontextmanager

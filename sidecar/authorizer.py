@@ -14,6 +14,7 @@ from sidecar.decision import (
     Challenge,
     Decision,
     Forbidden,
+    Healthy,
     Need,
     NeedIntrospection,
     NeedKeys,
@@ -128,6 +129,8 @@ class Authorizer:
         match decision:
             case Allow():
                 self._metrics.allowed.inc()
+            case Healthy():
+                pass
             case Challenge() | BadRequest() | Forbidden():
                 self._metrics.refused[decision.reason].inc()
                 self._log_answer(Event.REFUSED, request, decision)

@@ -17,6 +17,7 @@ from sidecar.config import Settings, load
 from sidecar.config_reader import ConfigError
 from sidecar.credentials import DEFAULT_DIRECTORY, Credentials, CredentialsError
 from sidecar.listening import SocketError
+from sidecar.memory import keep_private
 
 EXIT_CONFIGURATION = 1
 EXIT_BUG = 70
@@ -55,6 +56,7 @@ def cli() -> None:
 )
 def run_command(path: Path, directory: Path) -> None:
     """Serve until SIGTERM. SIGHUP reads the configuration again and forgets what is remembered."""
+    keep_private()
     settings = _load(path)
     credentials = Credentials(environment=dict(os.environ), directory=directory)
     try:
@@ -80,7 +82,11 @@ def run_command(path: Path, directory: Path) -> None:
 def check_config(path: Path) -> None:
     """Say whether a sidecar.json is right. Looks for no credentials and opens no sockets."""
     settings = _load(path)
-    click.echo(f"{path}: ok, release {settings.release}, {len(settings.issuers)} issuer(s)")
+    click.echo(f"{path}: ok, release {settings.release}, {_counted(len(settings.issuers), 'issuer')}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _load(path: Path) -> Settings:

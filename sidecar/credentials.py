@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_DIRECTORY = Path("/etc/lightgate/credentials")
+# LoadCredential= of one file gives its name; of a directory (as in lightgate.service), ID_FILE.
+_SYSTEMD_PREFIXES = ("", "lightgate_", "lightgate-sealed_")
 MAX_BYTES = 64 * 1024  # an RSA key of 16,384 bits in PEM has 13 KiB
 
 
@@ -49,13 +51,14 @@ class Credentials:
         looked: list[str] = []
         systemd = self.environment.get("CREDENTIALS_DIRECTORY")
         if systemd:
-            path = Path(systemd) / name
-            # systemd guards this directory itself; modes there may show an ACL's mask, so they are not
-            # checked.
-            secret = _read(path, check_mode=False)
-            if secret is not None:
-                return _checked(secret, path)
-            looked.append(f"`{path}`")
+            for prefix in _SYSTEMD_PREFIXES:
+                path = Path(systemd) / f"{prefix}{name}"
+                # systemd guards this directory itself; modes there may show an ACL's mask, so they are not
+                # checked.
+                secret = _read(path, check_mode=False)
+                if secret is not None:
+                    return _checked(secret, path)
+            looked.append(f"`{Path(systemd) / name}`")
         path = self.directory / name
         secret = _read(path, check_mode=True)
         if secret is not None:

@@ -18,6 +18,7 @@ from sidecar.decision import (
     Challenge,
     Decision,
     Forbidden,
+    Healthy,
     Need,
     NeedIntrospection,
     NeedKeys,
@@ -65,6 +66,8 @@ def decide(
     """
     if not request.is_deferral:
         return Forbidden(Reason.NOT_A_DEFERRAL)
+    if request.ask == {"health"}:
+        return Healthy()
     if request.ask != {"identity"}:
         return Unavailable(Reason.UNKNOWN_ASK)
     realm = settings.issuers[0].name if settings.issuers else "lightgate"

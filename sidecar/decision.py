@@ -45,7 +45,11 @@ class Unavailable:
     reason: Reason
 
 
-Decision = Allow | Challenge | BadRequest | Forbidden | Unavailable
+class Healthy(NamedTuple):
+    """204: not a request but a question, whether lighttpd and the sidecar run the same release."""
+
+
+Decision = Allow | Healthy | Challenge | BadRequest | Forbidden | Unavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,25 +42,33 @@ class Listening:
             return
 
 
-def passed_sockets(environment: MutableMapping[str, str]) -> dict[str, socket.socket]:
-    """The sockets that systemd passed to this process, by name. Removes the variables: no child sees them.
+def passed_sockets(
+    environment: MutableMapping[str, str], wanted: Iterable[Path]
+) -> dict[Path, socket.socket]:
+    """The sockets that systemd passed to this process, by the path that they are bound to.
 
-    Raises SocketError: one of them is not a listening Unix stream socket.
+    Removes the variables: no child sees them. Raises SocketError: one of them is not a listening Unix stream
+    socket, or is bound to none of the `wanted` paths, so that lighttpd would ask where nobody answers.
     """
     pid = environment.pop("LISTEN_PID", "")
     count = environment.pop("LISTEN_FDS", "")
-    names = environment.pop("LISTEN_FDNAMES", "").split(":")
+    environment.pop("LISTEN_FDNAMES", "")
     if pid != str(os.getpid()) or not count.isdigit():
         return {}
-    sockets: dict[str, socket.socket] = {}
+    paths = {str(path): path for path in wanted}
+    sockets: dict[Path, socket.socket] = {}
     for index in range(int(count)):
-        name = names[index] if index < len(names) else ""
         passed = socket.socket(fileno=_FIRST_FD + index)
         passed.set_inheritable(False)
         listens = passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         if passed.family != socket.AF_UNIX or passed.type != socket.SOCK_STREAM or not listens:
-            raise SocketError(f"the socket `{name}` passed by systemd is not a listening unix stream socket")
-        sockets[name] = passed
+            number = _FIRST_FD + index
+            raise SocketError(f"file descriptor {number} from systemd is not a listening unix stream socket")
+        name = str(passed.getsockname())
+        if name not in paths:
+            listed = " and ".join(f"`{path}`" for path in paths)
+            raise SocketError(f"systemd listens on `{name}`, the release names {listed}")
+        sockets[paths[name]] = passed
     return sockets
 
 

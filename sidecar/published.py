@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def publish(directory: Path, secrets: Mapping[str, bytes]) -> bool:
     """
     directory.mkdir(mode=0o750, exist_ok=True)
     shared = adopt_group(directory, directory.parent)
-    directory.chmod(0o750)
+    if stat.S_IMODE(directory.stat().st_mode) & 0o777 != 0o750:
+        directory.chmod(0o750)  # only then: it would take away the setgid bit that the packaging sets
     for name, secret in secrets.items():
         path = directory / name
         if not _holds(path, secret):  # Lua re-reads when the time changes; do not make it

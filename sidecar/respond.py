@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple, assert_never
 
-from sidecar.decision import Allow, BadRequest, Challenge, Decision, Forbidden, Unavailable
+from sidecar.decision import Allow, BadRequest, Challenge, Decision, Forbidden, Healthy, Unavailable
 from sidecar.reasons import Reason
 
 RETRY_AFTER_S = 2  # about the time until lighttpd tries a restarted sidecar again
@@ -67,6 +67,14 @@ def respond(decision: Decision, *, release: str, nonce: str, accept: bytes) -> b
             f"Variable-LIGHTGATE_EXPIRES: {decision.expires}\r\n"
             "\r\n"
         ).encode("ascii")
+    if isinstance(decision, Healthy):
+        return (
+            "Status: 204\r\n"
+            f"Lightgate-Answer: {release} {nonce}\r\n"
+            f"Lightgate-Release: {release}\r\n"
+            "Cache-Control: no-store\r\n"
+            "\r\n"
+        ).encode("ascii")
     answer = _refusal(decision)
     as_html = b"text/html" in accept.lower()
     lines = [f"Status: {answer.status}"]  # first: lighttpd drops fields before it
@@ -79,7 +87,13 @@ def respond(decision: Decision, *, release: str, nonce: str, accept: bytes) -> b
 
 
 def status_of(decision: Decision) -> int:
-    return 200 if isinstance(decision, Allow) else _refusal(decision).status
+    match decision:
+        case Allow():
+            return 200
+        case Healthy():
+            return 204
+        case _:
+            return _refusal(decision).status
 
 
 def _refusal(decision: BadRequest | Challenge | Forbidden | Unavailable) -> _Answer:

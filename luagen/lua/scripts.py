@@ -15,6 +15,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 # Each may use the ones before it.
 _MODULES = (
     "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
+    "operator",
 )  # fmt: skip
 
 

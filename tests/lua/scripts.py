@@ -7,6 +7,7 @@ from tests.lua.host import RUNTIME
 RELEASE = b"r1"
 MODULES = (
     "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
+    "operator",
 )  # fmt: skip
 
 SETTINGS = b"""{

@@ -32,7 +32,7 @@ def invoke(*arguments: str) -> tuple[int, str, str]:
 def test_check_config(tmp_path: Path) -> None:
     path = tmp_path / "sidecar.json"
     path.write_text(json.dumps(document()))
-    assert invoke("check-config", "--config", str(path)) == (0, f"{path}: ok, release r1, 1 issuer(s)\n", "")
+    assert invoke("check-config", "--config", str(path)) == (0, f"{path}: ok, release r1, 1 issuer\n", "")
 
 
 def test_check_config_lists_all_mistakes__CLAIM_14_OPS_11(tmp_path: Path) -> None:

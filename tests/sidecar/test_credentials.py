@@ -34,6 +34,15 @@ def test_the_order_of_places(tmp_path: Path) -> None:
     assert found == {"a": b"systemd", "b": b"own", "c-d": b"env"}
 
 
+def test_the_names_that_systemd_gives_to_files_of_a_directory(tmp_path: Path) -> None:
+    systemd = tmp_path / "systemd"
+    for name in ("one", "lightgate_one", "lightgate_two", "lightgate-sealed_two", "lightgate-sealed_three"):
+        write(systemd / name, name.encode(), 0o400)
+    environment = {"CREDENTIALS_DIRECTORY": str(systemd)}
+    found = Credentials(environment=environment, directory=tmp_path).find(["one", "two", "three"])
+    assert found == {"one": b"one", "two": b"lightgate_two", "three": b"lightgate-sealed_three"}
+
+
 @pytest.mark.parametrize(
     ("content", "secret"),
     [

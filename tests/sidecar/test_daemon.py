@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -139,6 +140,27 @@ def test_a_rotated_key_is_accepted_and_the_old_one_refused__KEY_08_KEY_10(
     assert daemon.ask(bearer(iss=provider.url)).status == 401
     assert (daemon.directory / "epoch").stat().st_ino != epoch
     assert len(daemon.events("keys-removed")) == 1
+
+
+def test_health_is_that_of_the_release_that_is_asked_for(daemon: Daemon) -> None:
+    daemon.write()
+    daemon.start()
+    answer = daemon.ask(None, LIGHTGATE_ASK="health")
+    assert (answer.status, answer.fields["Lightgate-Release"]) == (204, "r1")
+    assert daemon.ask(None, LIGHTGATE_ASK="health", LIGHTGATE_RELEASE="r2").status == 503
+    daemon.write(release="r2")
+    poll(
+        "it has read its file again",
+        lambda: daemon.ask(None, LIGHTGATE_ASK="health", LIGHTGATE_RELEASE="r2").status == 204,
+    )
+
+
+def test_a_crash_leaves_no_core_dump(daemon: Daemon) -> None:
+    daemon.write()
+    daemon.start()
+    assert daemon.process is not None
+    limits = Path(f"/proc/{daemon.process.pid}/limits").read_text()
+    assert re.search(r"Max core file size\s+0\s+0", limits)
 
 
 def test_two_releases(daemon: Daemon) -> None:
@@ -339,7 +361,7 @@ def test_sockets_from_systemd(daemon: Daemon) -> None:
                 env={
                     **os.environ,
                     "LISTEN_FDS": "1",
-                    "LISTEN_FDNAMES": "authorizer",
+                    "LISTEN_FDNAMES": "lightgate.socket",
                     "NOTIFY_SOCKET": str(daemon.directory / "notify"),
                     "WATCHDOG_USEC": "200000",
                 },

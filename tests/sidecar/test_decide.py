@@ -15,6 +15,7 @@ from sidecar.decision import (
     Challenge,
     Decision,
     Forbidden,
+    Healthy,
     Need,
     NeedIntrospection,
     NeedKeys,
@@ -199,7 +200,14 @@ def test_what_lua_did_not_send_is_forbidden(missing: str) -> None:
         assert decision == Forbidden(Reason.NOT_A_DEFERRAL)
 
 
-@pytest.mark.parametrize("ask", ["session", "identity session"])
+@pytest.mark.parametrize("authorization", [None, b"Bearer x", b"nonsense"])
+def test_a_question_about_health_needs_no_credential_and_gives_no_identity(
+    authorization: bytes | None,
+) -> None:
+    assert outcome(authorization, LIGHTGATE_ASK="health") == Healthy()
+
+
+@pytest.mark.parametrize("ask", ["session", "identity session", "identity health"])
 def test_an_unknown_ask_is_not_guessed_at(ask: str) -> None:
     decision = outcome(bearer(token(claims(), RSA)), LIGHTGATE_ASK=ask)
     assert decision == Unavailable(Reason.UNKNOWN_ASK)

@@ -61,6 +61,16 @@ def test_publishes_secrets(tmp_path: Path) -> None:
     assert (directory / "a").read_bytes() == b"changed"
 
 
+def test_the_setgid_bit_of_the_directory_stays(tmp_path: Path) -> None:
+    """As packaged: without it, secrets would get a group that lighttpd is not in."""
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    for found, becomes in ((0o2750, 0o2750), (0o2755, 0o750), (0o777, 0o750)):
+        directory.chmod(found)
+        publish(directory, {"a": b"one"})
+        assert mode(directory) & 0o6777 == becomes, oct(found)
+
+
 def test_a_secret_that_too_many_can_read_is_written_anew(tmp_path: Path) -> None:
     directory = tmp_path / "secrets"
     publish(directory, {"a": b"one"})

@@ -82,21 +82,22 @@ def test_another_process_socket_is_not_removed(tmp_path: Path) -> None:
 
 PASSED = """
 import os, sys
+from pathlib import Path
 os.dup2({fd}, 3)
 os.environ["LISTEN_PID"] = str(os.getpid())
 from sidecar.listening import passed_sockets, SocketError
 try:
-    print({{name: one.family.name for name, one in passed_sockets(os.environ).items()}}, "LISTEN_FDS" in
-    os.environ)
+    found = passed_sockets(os.environ, [Path({wanted!r}), Path("/elsewhere")])
+    print({{path.name: one.family.name for path, one in found.items()}}, "LISTEN_FDS" in os.environ)
 except SocketError as error:
     print(error)
 """
 
 
-def passed(one: socket.socket) -> str:
-    """What a process says that systemd would have passed this socket to."""
+def passed(one: socket.socket, wanted: Path) -> str:
+    """What a process says that systemd would have passed this socket to, and that wants one at `wanted`."""
     return subprocess.run(
-        [sys.executable, "-c", PASSED.format(fd=one.fileno())],
+        [sys.executable, "-c", PASSED.format(fd=one.fileno(), wanted=str(wanted))],
         env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "authorizer"},
         pass_fds=[one.fileno()],
         capture_output=True,
@@ -109,20 +110,22 @@ def passed(one: socket.socket) -> str:
 def test_sockets_passed_by_systemd(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(tmp_path / "a.sock"))
-        assert (
-            passed(one) == "the socket `authorizer` passed by systemd is not a listening unix stream socket"
-        )
+        path = tmp_path / "a.sock"
+        assert passed(one, path) == "file descriptor 3 from systemd is not a listening unix stream socket"
         one.listen()
-        assert passed(one) == "{'authorizer': 'AF_UNIX'} False"
+        assert passed(one, path) == "{'a.sock': 'AF_UNIX'} False"
+        other = tmp_path / "b.sock"
+        assert (
+            passed(one, other) == f"systemd listens on `{path}`, the release names `{other}` and `/elsewhere`"
+        )
     with socket.socket(socket.AF_INET) as one:
         one.bind(("127.0.0.1", 0))
         one.listen()
-        assert (
-            passed(one) == "the socket `authorizer` passed by systemd is not a listening unix stream socket"
-        )
+        path = tmp_path / "a.sock"
+        assert passed(one, path) == "file descriptor 3 from systemd is not a listening unix stream socket"
 
 
 def test_sockets_for_another_process_are_not_taken() -> None:
     environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "authorizer"}
-    assert passed_sockets(environment) == {}
+    assert passed_sockets(environment, []) == {}
     assert environment == {}

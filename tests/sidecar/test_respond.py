@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.decision import Allow, BadRequest, Challenge, Decision, Forbidden, Unavailable
+from sidecar.decision import Allow, BadRequest, Challenge, Decision, Forbidden, Healthy, Unavailable
 from sidecar.reasons import Reason
 from sidecar.respond import respond, status_of
 from tests.sidecar.fastcgi_client import parse_cgi
@@ -22,6 +22,14 @@ def test_allow_is_exactly_these_lines__FCGI_04() -> None:
         b"Variable-LIGHTGATE_IDENTITY: release=r1&provider=corp&sub=alice\r\n"
         b"Variable-LIGHTGATE_EXPIRES: 1760000000\r\n"
         b"\r\n"
+    )
+
+
+def test_health_is_no_allow() -> None:
+    # 200 would let the request on; every other status is the client's response
+    assert status_of(Healthy()) == 204
+    assert response(Healthy()) == (
+        b"Status: 204\r\nLightgate-Answer: r1 1.2\r\nLightgate-Release: r1\r\nCache-Control: no-store\r\n\r\n"
     )
 
 

@@ -9,6 +9,7 @@
 
 -- the modules embedded before this one
 local request_fields, targets, identities, token_rules, page = fields, target, identity, tokens, pages
+local operator_pages = operator
 local new_stash, new_verdicts, new_stripper = stash.new, verdicts.new, field_names.stripper
 
 local byte, find, format, gsub, match, sub =
@@ -184,8 +185,9 @@ local function new_gate(host, settings)
     return true
   end
 
-  -- Hands the request to the sidecar. Returns the status to leave with: 0, or that of a refusal.
-  local function defer(index)
+  -- Hands the request to the sidecar, which is asked for `what`. Returns the status to leave with: 0, or that of
+  -- a refusal. `index`: of the rule that suspends, 0 for none.
+  local function defer(index, what)
     counter = counter + 1
     local seconds, nanoseconds = hrtime()
     local nonce = seconds .. "." .. nanoseconds .. "." .. counter
@@ -198,14 +200,15 @@ local function new_gate(host, settings)
         nonce = "collect"
       end
     end
-    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. index .. " " .. (q.permitted or 0) .. " " .. cache.flushes()
+    local flushes = cache and cache.flushes() or 0
+    env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. index .. " " .. (q.permitted or 0) .. " " .. flushes
     env["LIGHTGATE_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
     if nonce ~= "collect" then
       env["LIGHTGATE_RELEASE"] = release
       env["LIGHTGATE_NONCE"] = nonce
-      env["LIGHTGATE_ASK"] = "identity"
+      env["LIGHTGATE_ASK"] = what
       env["LIGHTGATE_PATH"] = q.path
       env["LIGHTGATE_HOST"] = q.host_name or gate.host_name(q)
       req_attr["uri.path"] = AUTHORIZER_PATH
@@ -311,7 +314,7 @@ local function new_gate(host, settings)
       elseif reason then
         q.stop = challenge(index, 401, "lightgate", "invalid_token", reason)
       else
-        q.stop = defer(index)
+        q.stop = defer(index, "identity")
       end
     end
     return identities.ANONYMOUS
@@ -414,6 +417,29 @@ local function new_gate(host, settings)
   end
 
 
+  -- === lightgate's own pages ======================================================================
+
+  local function reserved(path)
+    local method = req_attr["request.method"]
+    local is_page = path == operator_pages.HEALTH or path == operator_pages.STATUS
+    if
+      not is_page
+      or (method ~= "GET" and method ~= "HEAD")
+      or tonumber(req_body.len) ~= 0
+      or env["LIGHTGATE_STATE"] -- an answer that allows; what was asked for is never a permission
+      or not operator_pages.is_local(req_attr["request.remote-addr"])
+    then
+      return refuse(nil, "refuse", 404, nil, "there is nothing here")
+    end
+    if path == operator_pages.HEALTH then
+      return defer(0, "health")
+    end
+    resp_header["Cache-Control"] = "no-store"
+    local body = operator_pages.status(release, patch, cache and cache.figures())
+    return answer(nil, "respond", 200, body, "application/json")
+  end
+
+
   -- === a pass =====================================================================================
 
   local function pass()
@@ -430,7 +456,7 @@ local function new_gate(host, settings)
       return unavailable(nil, "a module listed before mod_magnet in server.modules has taken the request")
     end
     if byte(path, 2) == 46 and (path == RESERVED or sub(path, 1, #RESERVED_PREFIX) == RESERVED_PREFIX) then
-      return refuse(nil, "refuse", 404, nil, "there is nothing here")
+      return reserved(path)
     end
     local first = 1
     local state = env["LIGHTGATE_STATE"]

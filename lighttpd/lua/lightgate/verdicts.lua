@@ -18,9 +18,9 @@ function M.new(host, epoch_file, on_flush)
 
   -- Two generations: when the young one is full it becomes the old one, and what is found in the old one moves
   -- to the young one. So eviction costs nothing, and memory is bounded by twice the size of a generation.
-  local young, old, young_count, young_bytes = {}, {}, 0, 0
+  local young, old, young_count, old_count, young_bytes = {}, {}, 0, 0, 0
   local epoch, epoch_checked_at
-  local flushes = 0
+  local flushes, hits, misses = 0, 0, 0
 
   local verdicts = {}
 
@@ -35,7 +35,7 @@ function M.new(host, epoch_file, on_flush)
     end
     if current ~= epoch then
       epoch = current
-      young, old, young_count, young_bytes = {}, {}, 0, 0
+      young, old, young_count, old_count, young_bytes = {}, {}, 0, 0, 0
       flushes = flushes + 1
       on_flush()
     end
@@ -61,7 +61,7 @@ function M.new(host, epoch_file, on_flush)
       return
     end
     if young_count == CACHE_ENTRIES or young_bytes > CACHE_BYTES then
-      old, young, young_count, young_bytes = young, {}, 0, 0
+      old, young, young_count, old_count, young_bytes = young, {}, 0, young_count, 0
     end
     young_bytes = young_bytes + #credential
     young[sub(credential, -KEY_BYTES)] = { credential = credential, caller = caller, expires = expires }
@@ -75,17 +75,25 @@ function M.new(host, epoch_file, on_flush)
     if not entry then
       entry, aged = old[key], true
       if not entry then
+        misses = misses + 1
         return nil
       end
     end
     -- time() may be late by a second. The end of a verdict is not the end of the token: ask again.
     if entry.credential ~= credential or entry.expires <= now + 1 then
+      misses = misses + 1
       return nil
     end
+    hits = hits + 1
     if aged then
       verdicts.remember(credential, entry.caller, entry.expires, now)
     end
     return entry.caller
+  end
+
+  -- For the status page. `entries`: those of both generations; one that moved to the young one counts twice.
+  function verdicts.figures()
+    return { entries = young_count + old_count, hits = hits, misses = misses, flushes = flushes }
   end
 
   return verdicts
