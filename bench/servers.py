@@ -93,13 +93,7 @@ class Gated(Bare):
     ) -> None:
         """`files` lie beside the policy; `credentials` are the sidecar's."""
         super().__init__(directory, core)
-        self._deployment = Deployment(
-            release_directory=str(directory / "current"),
-            authorizer_socket=str(directory / "a.sock"),
-            http_socket=str(directory / "h.sock"),
-            epoch_file=str(directory / "epoch"),
-            secrets_directory=str(directory / "secrets"),
-        )
+        self._deployment = Deployment.below(str(directory), release_directory=str(directory / "current"))
         for name in ("policy", "credentials", "releases", "secrets"):
             (directory / name).mkdir(mode=0o700)
         for name, text in files.items():

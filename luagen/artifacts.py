@@ -46,7 +46,7 @@ def render_files(policy: model.Policy, deployment: Deployment, release: str) -> 
         release=release,
     )
     files = {
-        "lightgate.conf": _conf(policy, deployment, release),
+        "lightgate.conf": _conf(deployment),
         "request.lua": scripts.request_script(
             header, _settings(policy, deployment, release), emit.emit(lower(policy))
         ),
@@ -92,7 +92,8 @@ def _lua_issuer(auth: model.Auth) -> Mapping[str, scripts.Setting]:
 # --- lightgate.conf --------------------------------------------------------------------------------
 
 
-def _conf(policy: model.Policy, deployment: Deployment, release: str) -> bytes:
+def _conf(deployment: Deployment) -> bytes:
+    """Says nothing about the release: a change of this file is a reason to reload lighttpd."""
     if len(deployment.authorizer_socket.encode()) > _MAX_SOCKET_BYTES:
         raise UnsafePathError(
             f"the path of a socket is longer than {_MAX_SOCKET_BYTES} bytes: `{deployment.authorizer_socket}`"
@@ -102,8 +103,6 @@ def _conf(policy: model.Policy, deployment: Deployment, release: str) -> bytes:
         resources.lighttpd_directory() / "conf" / "lightgate.conf.j2",
         ConfText,
         version=_conf_comment(resources.version()),
-        policy_file=_conf_comment(policy.file),
-        release=_conf_comment(release),
         request_lua=_conf_path(f"{directory}/request.lua"),
         response_lua=_conf_path(f"{directory}/response.lua"),
         authorizer_socket=_conf_path(deployment.authorizer_socket),
@@ -138,6 +137,7 @@ def _sidecar(policy: model.Policy, deployment: Deployment, release: str) -> dict
         "http_socket": deployment.http_socket,
         "epoch_file": deployment.epoch_file,
         "secrets_directory": deployment.secrets_directory,
+        "keys_directory": deployment.keys_directory,
         "deadline_s": deployment.deadline_s,
         "identity_members": list(reads.identity_members(policy)),
         "issuers": [_sidecar_issuer(auth) for auth in policy.auths],

@@ -6,7 +6,7 @@ The defaults are the installed host's (design section 7).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class Deployment:
     http_socket: str = "/run/lightgate/http.sock"  # health, metrics
     epoch_file: str = "/run/lightgate/epoch"  # touched by the sidecar when verdicts must be forgotten
     secrets_directory: str = "/run/lightgate/secrets"  # HMAC secrets published by the sidecar for Lua
+    keys_directory: str = "/run/lightgate/keys"  # issuers' key sets, kept by the sidecar through its restarts
     connect_timeout_s: int = 2
     write_timeout_s: int = 5
     read_timeout_s: int = 10  # of lighttpd on the authorizer; fires up to two seconds later
@@ -23,14 +24,15 @@ class Deployment:
     log_decisions: bool = False  # give the access log LIGHTGATE_RULE, LIGHTGATE_DECISION, LIGHTGATE_WHERE
 
     @classmethod
-    def below(cls, run_directory: str, *, release_directory: str, log_decisions: bool) -> Deployment:
-        """One whose sockets, epoch file and published secrets lie in `run_directory`."""
+    def below(cls, run_directory: str, *, release_directory: str, **others: int | bool) -> Deployment:
+        """One whose sockets and files lie in `run_directory`; `others` are fields by name."""
         directory = run_directory.rstrip("/")
-        return cls(
+        paths = cls(
             release_directory=release_directory,
             authorizer_socket=f"{directory}/authorizer.sock",
             http_socket=f"{directory}/http.sock",
             epoch_file=f"{directory}/epoch",
             secrets_directory=f"{directory}/secrets",
-            log_decisions=log_decisions,
+            keys_directory=f"{directory}/keys",
         )
+        return replace(paths, **others)  # type: ignore[arg-type]

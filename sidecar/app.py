@@ -59,6 +59,7 @@ async def run(
             jitter=random.SystemRandom().random,
             random_id=lambda: secrets.token_urlsafe(16),
             cache_secret=secrets.token_bytes(32),
+            keys_directory=settings.keys_directory,
             on_keys_removed=epoch_file.renew,
         )
         pool = await stack.enter_async_context(_pool(surroundings))

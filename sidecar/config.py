@@ -104,6 +104,7 @@ class Settings:
     http_socket: Path
     epoch_file: Path
     secrets_directory: Path
+    keys_directory: Path
     deadline_s: int
     identity_members: frozenset[str]
     issuers: tuple[Issuer, ...]
@@ -138,6 +139,7 @@ def parse(data: bytes) -> Settings:
         http_socket=_socket_path(root, "http_socket"),
         epoch_file=_path(root, "epoch_file"),
         secrets_directory=_path(root, "secrets_directory"),
+        keys_directory=_path(root, "keys_directory"),
         deadline_s=root.integer("deadline_s", 1, MAX_DEADLINE_S),
         identity_members=frozenset(root.texts("identity_members", one_of=MEMBERS)),
         issuers=tuple(_issuer(table) for table in root.tables("issuers")),

@@ -1,8 +1,8 @@
 """Where an issuer's keys come from: fixed ones, and those a provider publishes and changes.
 
 A provider's set is refreshed in the background, and at once (but at most every ten seconds) when a token
-names a key that it lacks. The last good set is kept through an outage of up to a day, and never replaced by a
-broken one.
+names a key that it lacks. The last good set is kept through an outage of up to a day, even when this process
+ends meanwhile, and never replaced by a broken one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sidecar.clock import Clock
 from sidecar.config import JwksUrl
 from sidecar.discovery import Discovery
 from sidecar.jose.keys import KeyRefused, KeySet, parse_jwks
+from sidecar.kept_keys import KeptKeys
 from sidecar.logs import Event, Log
 from sidecar.metrics import Metrics
 from sidecar.network import FetchFailed, Network
@@ -83,6 +84,7 @@ class RemoteKeys:
         jitter: Callable[[], float],
         log: Log,
         metrics: Metrics,
+        kept: KeptKeys,
         on_removed: Callable[[], None],
     ) -> None:
         self._name = name
@@ -92,6 +94,7 @@ class RemoteKeys:
         self._jitter = jitter
         self._log = log
         self._metrics = metrics
+        self._kept = kept
         self._on_removed = on_removed
         self._keys: KeySet | None = None
         self._skipped: tuple[str, ...] = ()
@@ -100,6 +103,7 @@ class RemoteKeys:
         self._failures = 0
         self._due_at = clock.monotonic()
         self._flight = SingleFlight(self._refresh)
+        self._take_up_kept()
 
     def current(self) -> KeySet | None:
         if self._keys is None or self._clock.monotonic() - self._fetched_at > MAX_STALE_S:
@@ -158,6 +162,22 @@ class RemoteKeys:
             self._failed("bug")
             return
         self._succeeded(keys, skipped, fetched.max_age_s)
+        self._kept.keep(fetched.document, self._clock.wall())
+
+    def _take_up_kept(self) -> None:
+        """Starts with what the process before has left. It is refreshed at once all the same."""
+        now = self._clock.wall()
+        found = self._kept.load(now)
+        if found is None:
+            return
+        try:
+            self._keys, _ = parse_jwks(found.document)
+        except KeyRefused:
+            return
+        self._fetched_at = self._clock.monotonic() - (now - found.fetched_at)
+        self._metrics.keys.labels(self._name).set(len(self._keys.keys))
+        self._metrics.keys_loaded_timestamp.labels(self._name).set(found.fetched_at)
+        self._log(Event.KEYS_TAKEN_UP, issuer=self._name, keys=len(self._keys.keys))
 
     async def _url(self) -> str:
         if isinstance(self._source, JwksUrl):

@@ -38,6 +38,8 @@ class Event(StrEnum):
     KEYS_FETCH_FAILED = "keys-fetch-failed"
     KEYS_REMOVED = "keys-removed"
     KEY_SKIPPED = "key-skipped"
+    KEYS_TAKEN_UP = "keys-taken-up"  # those that the process before has left
+    KEYS_NOT_KEPT = "keys-not-kept"
     INTROSPECTION_FAILED = "introspection-failed"
     EPOCH_RENEWED = "epoch-renewed"
     EPOCH_FAILED = "epoch-failed"
@@ -58,6 +60,7 @@ _LEVELS = {
     Event.KEYS_REMOVED: "warning",
     Event.KEY_SKIPPED: "warning",
     Event.INTROSPECTION_FAILED: "warning",
+    Event.KEYS_NOT_KEPT: "warning",
     Event.SECRETS_NOT_SHARED: "warning",
     Event.LIBRARY_WARNING: "warning",
 }

@@ -32,7 +32,8 @@ from sidecar.decide import Answer
 from sidecar.discovery import Discovery
 from sidecar.introspection import ClientAuthenticator, Introspector
 from sidecar.jose.keys import KeyRefused, KeySet, parse_jwks, parse_pem, shared_secret
-from sidecar.keysets import FixedKeys, KeyStore, RemoteKeys
+from sidecar.kept_keys import KeptKeys
+from sidecar.keysets import MAX_STALE_S, FixedKeys, KeyStore, RemoteKeys
 from sidecar.logs import Event, Log
 from sidecar.metrics import Metrics
 from sidecar.network import Network
@@ -53,6 +54,7 @@ class Surroundings:
     jitter: Callable[[], float]
     random_id: Callable[[], str]
     cache_secret: bytes = field(repr=False)
+    keys_directory: Path
     on_keys_removed: Callable[[], None]
 
 
@@ -177,6 +179,13 @@ class Pool:
                 jitter=around.jitter,
                 log=around.log,
                 metrics=around.metrics,
+                kept=KeptKeys(
+                    directory=around.keys_directory,
+                    issuer=issuer.issuer,
+                    source=source.url if isinstance(source, JwksUrl) else "discovery",
+                    max_age_s=MAX_STALE_S,
+                    log=around.log,
+                ),
                 on_removed=around.on_keys_removed,
             )
             self._remote[key] = remote, asyncio.create_task(remote.run())

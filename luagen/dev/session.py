@@ -337,14 +337,7 @@ class Session:
 
 
 def _deployment(directory: Path) -> Deployment:
-    return Deployment(
-        release_directory=str(directory / "current"),
-        authorizer_socket=str(directory / "authorizer.sock"),
-        http_socket=str(directory / "http.sock"),
-        epoch_file=str(directory / "epoch"),
-        secrets_directory=str(directory / "secrets"),
-        log_decisions=True,
-    )
+    return Deployment.below(str(directory), release_directory=str(directory / "current"), log_decisions=True)
 
 
 def _environment() -> dict[str, str]:

@@ -72,12 +72,9 @@ async def stand(lighttpd: Lighttpd, directory: Path) -> AsyncIterator[Stand]:
     (directory / "root" / PATH.lstrip("/")).write_bytes(CONTENT)
     policy = directory / "selftest.toml"
     policy.write_text(POLICY)
-    deployment = Deployment(
+    deployment = Deployment.below(
+        str(directory),
         release_directory=str(directory / "current"),
-        authorizer_socket=str(directory / "a.sock"),
-        http_socket=str(directory / "h.sock"),
-        epoch_file=str(directory / "epoch"),
-        secrets_directory=str(directory / "secrets"),
         connect_timeout_s=1,
         write_timeout_s=2,
         read_timeout_s=READ_TIMEOUT_S,

@@ -118,6 +118,7 @@ def test_sidecar() -> None:
         "http_socket": "/run/lightgate/http.sock",
         "epoch_file": "/run/lightgate/epoch",
         "secrets_directory": "/run/lightgate/secrets",
+        "keys_directory": "/run/lightgate/keys",
         "deadline_s": 6,
         "identity_members": [],
         "issuers": [

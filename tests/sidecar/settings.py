@@ -66,6 +66,7 @@ def document(
         "http_socket": str(directory / "h.sock"),
         "epoch_file": str(directory / "epoch"),
         "secrets_directory": str(directory / "secrets"),
+        "keys_directory": str(directory / "keys"),
         "deadline_s": 3,
         "identity_members": ["email", "role"],
         "issuers": list(issuers) or [issuer()],

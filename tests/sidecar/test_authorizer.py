@@ -42,6 +42,7 @@ class Setup:
                 jitter=lambda: 1.0,
                 random_id=lambda: "random",
                 cache_secret=bytes(32),
+                keys_directory=directory / "keys",
                 on_keys_removed=lambda: None,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -99,17 +100,26 @@ def test_a_provider_that_does_not_answer_is_a_503_at_the_deadline(daemon: Daemon
     assert [event["reason"] for event in daemon.events("unavailable")] == ["deadline"]
 
 
-def test_keys_outlive_the_provider_and_it_starts_without_one__KEY_13(daemon: Daemon) -> None:
+def restart(daemon: Daemon) -> None:
+    """As after a crash."""
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    daemon.log.write_text("")
+    daemon.start()
+
+
+def test_keys_outlive_the_provider_and_the_process_and_it_starts_without_one__KEY_13(daemon: Daemon) -> None:
     with provider_in_a_thread() as provider:
         url, port = provider.url, int(provider.url.rpartition(":")[2])
         daemon.write(settings.issuer(issuer=url, keys={"from": "discovery"}))
         daemon.start()
         assert daemon.ask(bearer(iss=url)).status == 200
     assert daemon.ask(bearer(iss=url)).status == 200
-    daemon.signal(signal.SIGKILL)
-    daemon.wait()
-    daemon.log.write_text("")
-    daemon.start()
+    restart(daemon)
+    assert daemon.ask(bearer(iss=url)).status == 200
+    assert daemon.events("keys-taken-up")
+    shutil.rmtree(daemon.directory / "keys")
+    restart(daemon)
     assert daemon.ask(bearer(iss=url)).status == 503
     assert daemon.get("/readyz")[0] == 503
     with provider_in_a_thread(port):

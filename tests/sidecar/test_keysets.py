@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from aiohttp import web
 
 from sidecar.config import JwksUrl
 from sidecar.discovery import Discovery
-from sidecar.keysets import KeyState, RemoteKeys
+from sidecar.kept_keys import KeptKeys
+from sidecar.keysets import MAX_STALE_S, KeyState, RemoteKeys
 from sidecar.network import Network
 from tests.sidecar.provider import Provider, running_provider
 from tests.sidecar.surroundings import HandClock, Recorder, eventually
@@ -20,7 +22,8 @@ TWO = public_jwk(private_key("P-256"), kid="two")
 
 
 class Setup:
-    def __init__(self, provider: Provider, network: Network) -> None:
+    def __init__(self, provider: Provider, network: Network, directory: Path) -> None:
+        self.directory = directory / "keys"
         self.provider = provider
         self.network = network
         self.time = HandClock()
@@ -39,6 +42,13 @@ class Setup:
             jitter=lambda: 1.0,
             log=self.recorder.log,
             metrics=self.recorder.metrics,
+            kept=KeptKeys(
+                directory=self.directory,
+                issuer="https://corp.example",
+                source="test",
+                max_age_s=MAX_STALE_S,
+                log=self.recorder.log,
+            ),
             on_removed=removed,
         )
 
@@ -48,10 +58,10 @@ class Setup:
 
 
 @pytest.fixture
-async def setup() -> AsyncIterator[Setup]:
+async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     network = Network()
     async with running_provider() as provider:
-        yield Setup(provider, network)
+        yield Setup(provider, network, tmp_path)
     await network.close()
 
 
@@ -232,3 +242,37 @@ async def test_starts_without_the_provider(setup: Setup) -> None:
             "retry_s": 1.0,
         }
     ]
+
+
+# --- what the process before has left ---------------------------------------------------------------
+
+
+async def test_a_new_process_starts_with_the_keys_of_the_one_before(setup: Setup) -> None:
+    setup.provider.jwks = {"keys": [ONE]}
+    before = setup.store()
+    await before.refresh()
+    setup.time.advance(60)
+    setup.provider.status = 500
+    after = setup.store()
+    assert kids(after) == ["one"]
+    assert after.state() == KeyState(usable=1, age_s=60)
+    assert after.due_in_s == 0
+    assert setup.recorder.events("keys-taken-up") == [{"event": "keys-taken-up", "issuer": "corp", "keys": 1}]
+    await after.refresh()
+    assert kids(after) == ["one"]
+    setup.time.advance(MAX_STALE_S - 60)
+    assert kids(after) == ["one"]
+    setup.time.advance(1)
+    assert kids(after) == []
+    assert kids(setup.store()) == []
+
+
+async def test_a_key_removed_while_nobody_ran_goes_with_the_first_fetch(setup: Setup) -> None:
+    setup.provider.jwks = {"keys": [ONE, TWO]}
+    await setup.store().refresh()
+    setup.provider.jwks = {"keys": [TWO]}
+    after = setup.store()
+    assert kids(after) == ["one", "two"]
+    await after.refresh()
+    assert kids(after) == ["two"]
+    assert setup.removals == 1

@@ -73,12 +73,9 @@ class Gate:
         self._options = options
         self.directory = directory
         self.htdocs = directory / "htdocs"
-        self.deployment = Deployment(
+        self.deployment = Deployment.below(
+            str(directory),
             release_directory=str(directory / "current"),
-            authorizer_socket=str(directory / "a.sock"),
-            http_socket=str(directory / "h.sock"),
-            epoch_file=str(directory / "epoch"),
-            secrets_directory=str(directory / "secrets"),
             connect_timeout_s=1,
             write_timeout_s=2,
             read_timeout_s=4,
