@@ -152,6 +152,7 @@ def _sidecar_issuer(auth: model.Auth) -> dict[str, object]:
         "tokens": auth.tokens.value,
         "algorithms": list(auth.algorithms),
         "keys": None if auth.keys is None else _keys(auth.keys),
+        "refused_keys": list(auth.refused_keys),
         "introspection": None if auth.introspection is None else asdict(auth.introspection),
         "rfc9068": auth.rfc9068,
         "roles": list(auth.roles),

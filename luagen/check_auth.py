@@ -15,6 +15,7 @@ from luagen.model import (
     Introspection,
     JwksUrl,
     KeySource,
+    PemKey,
     SharedSecret,
     Tokens,
 )
@@ -26,8 +27,9 @@ ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 SYMMETRIC = ("HS256", "HS384", "HS512")
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_CREDENTIAL = re.compile(r"[a-z][a-z0-9-]{0,63}")
+CREDENTIAL_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _KEY_SOURCES = ("jwks_url", "jwks_file", "pem_file", "secret")
+_MAX_KID_BYTES = 256  # the sidecar refuses tokens with a longer one
 _MAX_ROLE_PATH = 10  # parts: claims are nested at most ten deep
 
 
@@ -98,6 +100,7 @@ class _Checker:
         tokens = Tokens.JWT if read.entry("tokens") is None else read.word("tokens", Tokens)
         keys = self._keys(tokens)
         algorithms = self._algorithms(keys, tokens)
+        refused_keys = self._refused_keys(keys)
         introspection = self._introspection(tokens)
         roles = self._roles()
         auth = Auth(
@@ -107,6 +110,7 @@ class _Checker:
             tokens=tokens or Tokens.JWT,
             algorithms=algorithms,
             keys=keys,
+            refused_keys=refused_keys,
             introspection=introspection,
             rfc9068=read.boolean("rfc9068", False),
             roles=roles,
@@ -121,7 +125,7 @@ class _Checker:
     def _keys(self, tokens: Tokens | None) -> KeySource | None:
         given = [entry for key in _KEY_SOURCES if (entry := self._read.entry(key)) is not None]
         if tokens is Tokens.OPAQUE:
-            for key in (*_KEY_SOURCES, "algorithms", "rfc9068"):
+            for key in (*_KEY_SOURCES, "algorithms", "refused_keys", "rfc9068"):
                 entry = self._read.entry(key)
                 if entry is not None:
                     message = f"`{key}` has no meaning for opaque tokens"
@@ -183,6 +187,22 @@ class _Checker:
                 self._bag.error(Code.INVALID_VALUE, message, text.span, help=help_text)
         return tuple(text.value for text in found)
 
+    def _refused_keys(self, keys: KeySource | None) -> tuple[str, ...]:
+        found = self._read.strings("refused_keys") or ()
+        entry = self._read.entry("refused_keys")
+        if entry is not None and isinstance(keys, SharedSecret | PemKey):
+            self._bag.error(
+                Code.CONFLICTING_KEYS,
+                "`refused_keys` has no meaning for a key that has no name",
+                entry.span,
+                help="keys with a `kid` come from discovery, `jwks_url` or `jwks_file`",
+            )
+        for text in found:
+            if len(text.value.encode()) > _MAX_KID_BYTES:
+                message = f"a `kid` has at most {_MAX_KID_BYTES} bytes"
+                self._bag.error(Code.INVALID_VALUE, message, text.span)
+        return tuple(text.value for text in found)
+
     def _roles(self) -> tuple[str, ...]:
         text = self._read.text("roles")
         if text is None or self._read.string("roles") is None:
@@ -235,7 +255,7 @@ class _Checker:
 
 
 def _credential(text: Text, bag: Bag) -> str | None:
-    if _CREDENTIAL.fullmatch(text.value):
+    if CREDENTIAL_NAME.fullmatch(text.value):
         return text.value
     # Whoever wrote the secret itself here should not see it repeated in a terminal or a log.
     bag.error(

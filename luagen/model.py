@@ -347,6 +347,7 @@ class Auth:
     tokens: Tokens
     algorithms: tuple[str, ...]  # empty when tokens is OPAQUE
     keys: KeySource | None  # None when tokens is OPAQUE
+    refused_keys: tuple[str, ...]  # by `kid`; empty unless the keys have names
     introspection: Introspection | None  # set when tokens is OPAQUE or BOTH; one Auth of a policy at most
     rfc9068: bool  # require `typ: at+jwt` (RFC 9068 section 4)
     roles: tuple[str, ...]  # path to the roles in the claims, such as ("realm_access", "roles")

@@ -169,6 +169,12 @@ TABLES: dict[str, tuple[Key, ...]] = {
             "the signature algorithms that are accepted",
             'all asymmetric ones; `["HS256"]` with `secret`',
         ),
+        Key(
+            "refused_keys",
+            "an array of strings",
+            "`kid`s not to trust, whatever the issuer publishes",
+            "none",
+        ),
         Key("rfc9068", "a boolean", "require `typ: at+jwt` (RFC 9068 section 4)", "`false`"),
         Key("roles", "a dotted path", "where in the claims the roles are", '`"roles"`'),
         Key("leeway", "seconds, 0 to 300", "for clocks that differ", "30"),

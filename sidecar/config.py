@@ -82,6 +82,7 @@ class Issuer:
     algorithms: tuple[str, ...]  # empty when tokens is opaque
     keys: KeySource | None  # None when tokens is opaque
     introspection: Introspection | None  # set when tokens is opaque or both
+    refused_keys: frozenset[str]  # by `kid`
     rfc9068: bool
     roles: tuple[str, ...]
     leeway_s: int
@@ -162,6 +163,7 @@ def _issuer(table: Table) -> Issuer:
         algorithms=table.texts("algorithms", one_of=SUPPORTED),
         keys=None if keys is None else _keys(keys),
         introspection=None if introspection is None else _introspection(introspection),
+        refused_keys=frozenset(table.texts("refused_keys")),
         rfc9068=table.boolean("rfc9068"),
         roles=table.texts("roles"),
         leeway_s=table.integer("leeway_s", 0, MAX_LEEWAY_S),

@@ -151,7 +151,7 @@ def _decide_jwt(
         if keys is None:
             # Not the token's fault: the client should come again with the same one.
             return Unavailable(Reason.KEYS_UNAVAILABLE) if final else NeedKeys(issuer.name)
-        check_signature(jws, keys)
+        check_signature(jws, keys, issuer.refused_keys)
         verified = judge_jwt(jws.header.members, claims, issuer, now)
         return _allow(verified, settings, now + MAX_REMEMBER_S)
     except Refused as refused:

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     UNKNOWN_ISSUER = "unknown-issuer"
     ALGORITHM_NOT_ALLOWED = "algorithm-not-allowed"
     UNKNOWN_KEY = "unknown-key"
+    REFUSED_KEY = "refused-key"  # the policy says so
     BAD_SIGNATURE = "bad-signature"
 
     # its claims

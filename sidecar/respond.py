@@ -27,6 +27,7 @@ _DESCRIPTIONS = {
     Reason.UNKNOWN_ISSUER: _UNTRUSTED,
     Reason.ALGORITHM_NOT_ALLOWED: _UNTRUSTED,
     Reason.UNKNOWN_KEY: _UNSIGNED,
+    Reason.REFUSED_KEY: _UNSIGNED,
     Reason.BAD_SIGNATURE: _UNSIGNED,
     Reason.EXPIRED: "the token has expired",
     Reason.INACTIVE: "the token is not active",

@@ -24,13 +24,18 @@ def check_algorithm(jws: CompactJws, allowed: Collection[str]) -> None:
         raise Refused(Reason.ALGORITHM_NOT_ALLOWED)
 
 
-def check_signature(jws: CompactJws, keys: KeySet) -> None:
+def check_signature(jws: CompactJws, keys: KeySet, refused: Collection[str] = ()) -> None:
     """Raises Refused: UNKNOWN_KEY when no key fits `kid` and `alg`, BAD_SIGNATURE when none verifies.
 
-    Call `check_algorithm` first.
+    Keys of a `kid` in `refused` verify nothing: REFUSED_KEY when the token names one. Call `check_algorithm`
+    first.
     """
     alg = jws.header.alg
+    if jws.header.kid in refused:
+        raise Refused(Reason.REFUSED_KEY)
     candidates = keys.candidates(jws.header.kid, alg)
+    if refused:
+        candidates = tuple(key for key in candidates if key.kid not in refused)
     if not candidates:
         raise Refused(Reason.UNKNOWN_KEY)
     algorithm = _ALGORITHMS[alg]

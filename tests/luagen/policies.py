@@ -135,6 +135,7 @@ AUTH = model.Auth(
     algorithms=("RS256", "ES256"),
     keys=model.DiscoveredKeys(),
     introspection=None,
+    refused_keys=(),
     rfc9068=False,
     roles=("realm_access", "roles"),
     leeway_s=30,

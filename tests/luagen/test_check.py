@@ -89,6 +89,7 @@ def test_quickstart() -> None:
             ),
             keys=DiscoveredKeys(),
             introspection=None,
+            refused_keys=(),
             rfc9068=False,
             roles=("realm_access", "roles"),
             leeway_s=30,
@@ -177,6 +178,11 @@ def auth_of(lines: str, directory: Path = ROOT) -> Auth:
     assert policy is not None, diagnostics
     assert diagnostics == ()
     return policy.auths[0]
+
+
+def test_refused_keys() -> None:
+    assert auth_of(BASE + 'refused_keys = ["2024-01", "x"]').refused_keys == ("2024-01", "x")
+    assert auth_of(BASE).refused_keys == ()
 
 
 def test_auth_with_a_shared_secret() -> None:

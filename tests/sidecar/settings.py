@@ -28,6 +28,7 @@ def issuer(**changes: Any) -> dict[str, Any]:
             },
         },
         "introspection": None,
+        "refused_keys": [],
         "rfc9068": False,
         "roles": ["realm_access", "roles"],
         "leeway_s": 30,

@@ -232,6 +232,23 @@ def test_a_bad_signature_does_not_wait__KEY_07() -> None:
     assert outcome(bearer(token(claims(), OTHER))) == Challenge(reason=Reason.BAD_SIGNATURE, realm="corp")
 
 
+REFUSING = settings.settings(settings.issuer(refused_keys=["one"]))
+
+
+@pytest.mark.parametrize("kid", ["one", None])
+def test_a_key_that_the_policy_refuses_verifies_nothing__KEY_10(kid: str | None) -> None:
+    """It does not wait either: no fetch can change what the policy says."""
+    text = bearer(token(claims(), RSA, kid=kid))
+    assert isinstance(outcome(text), Allow)
+    refused = outcome(text, policy=REFUSING, final=True)
+    reason = Reason.REFUSED_KEY if kid else Reason.UNKNOWN_KEY
+    assert refused == Challenge(reason=reason, realm="corp")
+    if kid:
+        assert outcome(text, policy=REFUSING) == refused
+    other = bearer(token(claims(), private_key("P-256"), alg="ES256", kid="two"))
+    assert isinstance(outcome(other, policy=REFUSING), Allow)
+
+
 OPAQUE = b"2YotnFZFEjr1zCsicMWpAA"
 
 
