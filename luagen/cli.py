@@ -26,6 +26,7 @@ from luagen.dev import rundir, session
 from luagen.dev.upstream import Upstream
 from luagen.diagnostics_output import show_diagnostics
 from luagen.failure import Failure
+from luagen.host import credential_commands, inspection_commands, release_commands
 from luagen.lighttpd_host import find
 from luagen.release import ReleaseConflictError, write_release
 from luagen.selftest import run as selftest_run
@@ -56,7 +57,7 @@ def lightgate() -> None:
     Examples:
       lightgate dev lightgate.toml --idp      try a policy; Ctrl-C ends it
       lightgate check lightgate.toml          find its mistakes
-      lightgate build lightgate.toml          write build/releases/ID/
+      sudo lightgate deploy                   put it in force on this host
     """
 
 
@@ -134,7 +135,7 @@ def build(policy: Path, output: Path, release_dir: str, socket_dir: str, log_dec
     \b
     Examples:
       lightgate build lightgate.toml
-      lightgate build lightgate.toml --output /var/lib/lightgate --socket-dir /run/lightgate
+      lightgate build lightgate.toml --output /srv/releases --socket-dir /run/gate
     """
     deployment = Deployment.below(socket_dir, release_directory=release_dir, log_decisions=log_decisions)
     try:
@@ -347,6 +348,16 @@ def selftest(lighttpd: str | None, as_json: bool) -> None:
         click.echo(f"\nlighttpd {server.version_text}: {len(results)} ways, {verdict}")
     if failed:
         raise click.exceptions.Exit(EXIT_UNFIT)
+
+
+# --- on the host --------------------------------------------------------------------------------------
+
+lightgate.add_command(release_commands.deploy)
+lightgate.add_command(release_commands.rollback)
+lightgate.add_command(release_commands.releases)
+lightgate.add_command(inspection_commands.status)
+lightgate.add_command(inspection_commands.doctor)
+lightgate.add_command(credential_commands.credential)
 
 
 # --- the border --------------------------------------------------------------------------------------

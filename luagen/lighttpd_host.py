@@ -46,11 +46,11 @@ def find(executable: str | None = None) -> Lighttpd:
 
     Raises Failure when there is none, its version is not supported, or it lacks mod_magnet.
     """
-    path = executable or shutil.which("lighttpd") or next(filter(shutil.which, USUAL_PLACES), None)
+    path = locate(executable)
     if path is None:
-        raise Failure("lighttpd is not installed", INSTALL)
-    if shutil.which(path) is None:
-        raise Failure(f"no lighttpd at `{path}`", INSTALL)
+        raise Failure(
+            f"no lighttpd at `{executable}`" if executable else "lighttpd is not installed", INSTALL
+        )
     status, output = _run([path, "-v"])
     found = _VERSION_OUTPUT.match(output)
     if status != 0 or not found:
@@ -60,6 +60,13 @@ def find(executable: str | None = None) -> Lighttpd:
     _require_supported(lighttpd)
     _require_mod_magnet(lighttpd)
     return lighttpd
+
+
+def locate(executable: str | None = None) -> str | None:
+    """Where that lighttpd is, whatever its version; None when there is none."""
+    if executable is not None:
+        return executable if shutil.which(executable) else None
+    return shutil.which("lighttpd") or next(filter(shutil.which, USUAL_PLACES), None)
 
 
 def _require_supported(lighttpd: Lighttpd) -> None:
@@ -92,9 +99,15 @@ def _require_mod_magnet(lighttpd: Lighttpd) -> None:
 def check_configuration(lighttpd: Lighttpd, configuration: Path) -> None:
     """Lets lighttpd read its configuration with `-tt` (modules loaded, settings checked). Raises Failure with
     what it says."""
+    said = refusal(lighttpd, configuration)
+    if said is not None:
+        raise Failure(f"lighttpd refuses its configuration: {_last_line(said)}")
+
+
+def refusal(lighttpd: Lighttpd, configuration: Path) -> str | None:
+    """All that lighttpd says against a configuration (`-tt`); None when it takes it."""
     status, output = _run([lighttpd.executable, "-tt", "-f", str(configuration)])
-    if status != 0:
-        raise Failure(f"lighttpd refuses its configuration: {_last_line(output)}")
+    return output if status != 0 else None
 
 
 def command(lighttpd: Lighttpd, configuration: Path) -> list[str]:

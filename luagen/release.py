@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from luagen import model
+from luagen import durable, model
 from luagen.artifacts import render_files
 from luagen.deployment import Deployment
 
@@ -38,6 +38,11 @@ class Release:
     files: Mapping[str, bytes]
 
 
+def is_id(name: str) -> bool:
+    """Whether this could be the id of a release."""
+    return _ID.fullmatch(name) is not None
+
+
 def build_release(policy: model.Policy, deployment: Deployment) -> Release:
     """The release of a policy for a deployment; raises `artifacts.UnsafePathError`."""
     digest = hashlib.sha256()
@@ -62,9 +67,9 @@ def write_release(release: Release, directory: Path) -> Path:
     temporary = Path(tempfile.mkdtemp(prefix=f".{release.id}.", dir=directory))
     try:
         for name, content in release.files.items():
-            _write_durably(temporary / name, content)
+            durable.write_new(temporary / name, content, _FILE_MODE)
         temporary.chmod(_DIRECTORY_MODE)
-        _flush_directory(temporary)
+        durable.flush_directory(temporary)
         try:
             temporary.rename(target)
         except OSError:
@@ -72,7 +77,7 @@ def write_release(release: Release, directory: Path) -> Path:
             if not _exists_as(release, target):
                 raise
             return target
-        _flush_directory(directory)
+        durable.flush_directory(directory)
         return target
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -86,14 +91,14 @@ def activate(releases: Path, release_id: str, link: Path) -> None:
     there is no such release, OSError when the file system refuses.
     """
     target = releases / release_id
-    if not _ID.fullmatch(release_id) or not (target / "manifest.json").is_file():
+    if not is_id(release_id) or not (target / "manifest.json").is_file():
         raise FileNotFoundError(f"no release `{release_id}` in {releases}")
     destination = Path(os.path.relpath(target, link.parent.resolve()) if _is_beside(target, link) else target)
     with tempfile.TemporaryDirectory(prefix=f".{link.name}.", dir=link.parent) as directory:
         temporary = Path(directory) / link.name
         temporary.symlink_to(destination)
         temporary.replace(link)
-    _flush_directory(link.parent)
+    durable.flush_directory(link.parent)
     for script in ("request.lua", "response.lua"):
         os.utime(link / script)
 
@@ -111,19 +116,3 @@ def _exists_as(release: Release, target: Path) -> bool:
     if found != dict(release.files):
         raise ReleaseConflictError(f"`{target}` exists with other content")
     return True
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), _FILE_MODE)
-        os.fsync(file.fileno())
-
-
-def _flush_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -34,7 +34,7 @@ def test_the_policy_is_part_of_the_example() -> None:
 
 
 def test_help_is_shown() -> None:
-    assert [command for command, _ in HELP_BLOCKS] == ["", "dev", "selftest"]
+    assert [command for command, _ in HELP_BLOCKS] == ["", "dev", "deploy", "selftest"]
 
 
 @pytest.mark.parametrize(("command", "text"), HELP_BLOCKS)

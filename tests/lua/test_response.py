@@ -60,6 +60,13 @@ def test_the_sidecars_own_answer_goes_out_without_its_mark(host: Host, status: i
     assert outcome.response_headers == {b"WWW-Authenticate": b"Bearer"}
 
 
+def test_so_does_that_to_a_request_of_another_release(host: Host) -> None:
+    """lighttpd takes up the two scripts of a release at different moments."""
+    headers = {b"Lightgate-Answer": b"r2 1.2.3", b"WWW-Authenticate": b"Bearer"}
+    outcome = respond(host, 401, headers, {b"LIGHTGATE_STATE": b"r2 1.2.3 4 0 1"})
+    assert (outcome.status, outcome.response_headers) == (0, {b"WWW-Authenticate": b"Bearer"})
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_lighttpds_own_failures_go_out(host: Host, status: int) -> None:
     assert respond(host, status, {}, {b"LIGHTGATE_STATE": STATE}).status == 0

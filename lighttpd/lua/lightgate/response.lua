@@ -4,7 +4,7 @@
 -- request that nobody decided on becomes a 503, and header fields set by the policy replace the origin's.
 -- lighttpd sends the response unchanged when this script fails, so the first job is done under pcall.
 
-local find, gmatch, match = string.find, string.gmatch, string.match
+local gmatch, match = string.gmatch, string.match
 local pcall, print, tonumber = pcall, print, tonumber
 
 local REFUSAL = '{"status":503,"error_description":"the request could not be checked, try again"}\n'
@@ -23,7 +23,6 @@ local function new_guard(host, settings)
   local r = host.r
   local resp_header, resp_body, req_item = r.resp_header, r.resp_body, r.req_item
   local env = r["req_" .. "env"] -- see gate.lua
-  local prefix = settings.release .. " "
 
   local parsed, count = {}, 0
 
@@ -48,7 +47,8 @@ local function new_guard(host, settings)
     end
   end
 
-  -- Whether the response to a deferred request may go out: the sidecar's own, or lighttpd's own failure.
+  -- Whether the response to a deferred request may go out: the sidecar's own, or lighttpd's own failure. The release
+  -- in the state need not be this script's: lighttpd takes up the two scripts of a new one up to a second apart.
   local function is_decided(state)
     local status = tonumber(req_item["http_status"])
     if status and status >= 500 and status <= 599 then
@@ -59,10 +59,10 @@ local function new_guard(host, settings)
     if not asked then
       return false
     end
-    if asked == prefix .. "collect" then -- nothing was asked yet: lighttpd refused the body
+    if match(asked, " collect$") then -- nothing was asked yet: lighttpd refused the body
       return status ~= nil and status >= 400
     end
-    if find(asked, prefix, 1, true) == 1 and resp_header["Lightgate-Answer"] == asked then
+    if resp_header["Lightgate-Answer"] == asked then
       resp_header["Lightgate-Answer"] = nil
       return true
     end

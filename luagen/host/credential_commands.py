@@ -1,0 +1,200 @@
+"""`lightgate credential`: set, rotate and list the secrets that a policy names. A secret comes in by standard
+input and goes to its file and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from luagen.failure import Failure
+from luagen.host import audit, clock, credentials, file_errors, in_force, systemd
+from luagen.host.credentials import Stored
+from luagen.host.option import EXIT_UNFIT, host_option
+from luagen.host.private_memory import keep_private
+from luagen.host.services import Message
+from luagen.host.settings import HostSettings
+
+
+@click.group(short_help="Set, rotate and list the secrets that a policy names.")
+def credential() -> None:
+    """Set, rotate and list the secrets that a policy names.
+
+    A policy holds names only. The sidecar reads the secrets when it starts.
+
+    \b
+    Examples:
+      lightgate credential set partner-hs256 < secret
+      lightgate credential rotate partner-hs256
+      lightgate credential list
+    """
+
+
+@credential.command("set", short_help="Store a new secret, from standard input.")
+@click.argument("name")
+@click.option("--plain", is_flag=True, help="Never encrypt it: a file of mode 0600.")
+@host_option
+def set_command(name: str, plain: bool, settings: HostSettings) -> None:
+    """Store a new secret as NAME; from a pipe, or typed twice without being shown.
+
+    Encrypted by systemd-creds where this machine has a TPM 2 or a host key, else a file that only root reads.
+    One line end at its end is not part of it.
+
+    \b
+    Examples:
+      openssl rand -base64 48 | lightgate credential set partner-hs256
+      lightgate credential set corp-client < client-secret.txt
+    """
+    keep_private()
+    credentials.check_name(name)
+    stored = credentials.set_new(settings, name, _secret(), plain=plain)
+    _record(settings, "credential-set", stored)
+    click.echo(_stored_line(stored))
+    if name in _named(settings):
+        click.echo(
+            f"the policy in force names it; the sidecar reads it at its next start: {_restart(settings)}"
+        )
+
+
+@credential.command("rotate", short_help="Give a secret a new value, from standard input.")
+@click.argument("name")
+@host_option
+def rotate_command(name: str, settings: HostSettings) -> None:
+    """Give NAME another secret, from standard input as with `set`, and restart the sidecar.
+
+    systemd hands credentials over at the start of a service. Its sockets stay open meanwhile, so the restart
+    loses no request.
+
+    \b
+    Examples:
+      openssl rand -base64 48 | lightgate credential rotate partner-hs256
+    """
+    keep_private()
+    credentials.check_name(name)
+    stored = credentials.replace(settings, name, _secret())
+    _record(settings, "credential-rotate", stored)
+    click.echo(_stored_line(stored))
+    try:
+        told = _restart_sidecar(settings)
+    except Failure as failure:
+        raise Failure(
+            f"{failure.message}; the new secret is stored, the sidecar goes on with the old one",
+            f"once that is mended: {_restart(settings)}",
+        ) from failure
+    if told:
+        click.echo("restarted the sidecar: it has the new secret, and no request was lost")
+    else:
+        click.echo("no sidecar of this host was told; restart yours, for it to read the new secret")
+
+
+@credential.command("list", short_help="Show which secrets are there, and which are missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+@host_option
+def list_command(as_json: bool, settings: HostSettings) -> None:
+    """Show which secrets are there and which the policy in force misses; never what is in them.
+
+    Exit code 1 when one is missing, or there twice.
+    """
+    stored = credentials.stored(settings)
+    named = _named(settings)
+    there = [one.name for one in stored]
+    missing = [name for name in named if name not in there]
+    twice = sorted({name for name in there if there.count(name) > 1})
+    if as_json:
+        report = {
+            "ok": not missing and not twice,
+            "credentials": [
+                {
+                    "name": one.name,
+                    "file": str(one.path),
+                    "sealed": one.sealed,
+                    "bytes": one.size,
+                    "modified": _time(one.modified),
+                    "used": one.name in named,
+                }
+                for one in stored
+            ],
+            "missing": missing,
+            "twice": twice,
+        }
+        click.echo(json.dumps(report, indent=2))
+    else:
+        _show_table(stored, named)
+        for name in missing:
+            click.echo(f"error: the policy in force names `{name}`, which is not there", err=True)
+            click.echo(f"  = help: lightgate credential set {name}", err=True)
+        for name in twice:
+            click.echo(f"error: `{name}` is there twice, encrypted and not", err=True)
+            click.echo("  = help: remove one of the two files", err=True)
+    if missing or twice:
+        raise click.exceptions.Exit(EXIT_UNFIT)
+
+
+def _show_table(stored: tuple[Stored, ...], named: tuple[str, ...]) -> None:
+    if not stored:
+        click.echo("no credentials")
+        return
+    rows = [("name", "kept", "bytes", "modified", "policy in force", "file")]
+    rows += [
+        (
+            one.name,
+            "encrypted" if one.sealed else "plain",
+            str(one.size),
+            _time(one.modified),
+            "names it" if one.name in named else "unused",
+            str(one.path),
+        )
+        for one in stored
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _secret() -> bytes:
+    """From a pipe, or asked for twice on a terminal."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Secret", hide_input=True, confirmation_prompt="The same again", err=True)
+        return credentials.without_line_end(typed.encode())
+    # Two bytes more than fit: a line end, and the one that shows that there is more.
+    return credentials.without_line_end(sys.stdin.buffer.read(credentials.MAX_BYTES + 3))
+
+
+def _named(settings: HostSettings) -> tuple[str, ...]:
+    """What the policy in force names; nothing while there is none."""
+    try:
+        return in_force.read(settings).credentials
+    except Failure:
+        return ()
+
+
+def _record(settings: HostSettings, event: str, stored: Stored) -> None:
+    kept = "encrypted" if stored.sealed else "plain"
+    try:
+        audit.append(settings.audit_log, event, name=stored.name, kept=kept)
+    except OSError as error:
+        raise file_errors.failure(error, f"write the audit log `{settings.audit_log}`") from error
+
+
+def _stored_line(stored: Stored) -> str:
+    return (
+        f"stored `{stored.name}`{', encrypted for this machine,' if stored.sealed else ''} in {stored.path}"
+    )
+
+
+def _restart_sidecar(settings: HostSettings) -> bool:
+    """False when there is none to restart. Raises Failure when that fails."""
+    if not systemd.has_service(settings.restart_sidecar):
+        return False
+    Message("sidecar", "restart", settings.restart_sidecar, "it reads credentials when it starts").send()
+    return True
+
+
+def _restart(settings: HostSettings) -> str:
+    return " ".join(settings.restart_sidecar) or "restart it"
+
+
+def _time(seconds: float) -> str:
+    return clock.text(datetime.fromtimestamp(seconds, UTC))

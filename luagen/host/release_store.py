@@ -1,0 +1,197 @@
+"""The releases on this host: which there are, which is in force, and those that are no longer kept.
+
+    <state directory>/releases/<id>/       as `luagen.release` writes them
+                      releases/<id>.json   their records
+                      current              symlink to the one in force
+
+What has a dot in front is a temporary of the command that holds the lock, or of one that was killed.
+What changes something here needs the lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from luagen.artifacts import MANIFEST_FORMAT, SIDECAR_FORMAT
+from luagen.failure import Failure
+from luagen.host import records
+from luagen.host.records import Record
+from luagen.release import Release, activate, is_id, write_release
+
+LIST = "lightgate releases"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A release on disk. What is known about it comes from its record, and without one from its manifest."""
+
+    release: str
+    record: Record | None
+    lightgate: str | None
+    policy_sha256: str | None
+
+
+class ReleaseStore:
+    def __init__(self, directory: Path) -> None:
+        """`directory`: the state directory, which need not exist."""
+        self._directory = directory
+        self._releases = directory / "releases"
+        self._link = directory / "current"
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    def in_force(self) -> str | None:
+        """The id of the release in force; None when there is none. Raises OSError."""
+        try:
+            target = self._link.readlink()
+        except FileNotFoundError:
+            return None
+        return target.name if self.has(target.name) else None
+
+    def has(self, release: str) -> bool:
+        return is_id(release) and (self._releases / release / "manifest.json").is_file()
+
+    def stored(self) -> tuple[Stored, ...]:
+        """All releases, the latest deployed first, those without a record last. Raises OSError."""
+        found = [self._stored(name) for name in sorted(self._ids())]
+        found.sort(key=_age, reverse=True)
+        return tuple(found)
+
+    def record(self, release: str) -> Record | None:
+        return records.read(self._record_path(release))
+
+    def find(self, prefix: str) -> str:
+        """The one release whose id begins with `prefix`. Raises Failure, naming those that there are."""
+        ids = [stored.release for stored in self.stored()]
+        found = [release for release in ids if prefix and release.startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Failure(
+                f"several releases begin with `{prefix}`: {', '.join(found)}", "give more of its id"
+            )
+        there = f"there are {', '.join(ids)}" if len(ids) > 1 else f"there is only {ids[0]}" if ids else None
+        raise Failure(
+            f"there is no release `{prefix}`", f"{there}; `{LIST}` says more" if there else "deploy a policy"
+        )
+
+    def load(self, release: str) -> Release:
+        """The files of a release, after comparing them with its manifest.
+
+        Raises Failure when it is not as it was written, or was written for another version; OSError.
+        """
+        directory = self._releases / release
+        files = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+        try:
+            manifest = json.loads(files["manifest.json"])
+            listed = {entry["name"]: entry["sha256"] for entry in manifest["files"]}
+            is_whole = manifest["release"] == release and listed == {
+                name: hashlib.sha256(content).hexdigest()
+                for name, content in files.items()
+                if name != "manifest.json"
+            }
+        except (ValueError, KeyError, TypeError):
+            raise _changed(directory) from None
+        if not is_whole or len(files) != len(list(directory.iterdir())):
+            raise _changed(directory)
+        if (
+            manifest["format"] != MANIFEST_FORMAT
+            or json.loads(files["sidecar.json"])["format"] != SIDECAR_FORMAT
+        ):
+            raise Failure(
+                f"release {release} was built by lightgate {manifest['lightgate']} in a format of its own",
+                "deploy its policy again with this version",
+            )
+        return Release(release, files)
+
+    def files(self, release: str) -> Mapping[str, bytes] | None:
+        """The files of a release as they are; None when there is no such release."""
+        if not self.has(release):
+            return None
+        return {path.name: path.read_bytes() for path in (self._releases / release).iterdir()}
+
+    # --- changing --------------------------------------------------------------------------------------
+
+    def write(self, release: Release) -> Path:
+        """Raises release.ReleaseConflictError, OSError."""
+        return write_release(release, self._releases)
+
+    def write_record(self, record: Record) -> None:
+        """Raises OSError."""
+        records.write(record, self._record_path(record.release))
+
+    def activate(self, release: str) -> None:
+        """Puts a release in force, in one step. Raises OSError."""
+        activate(self._releases, release, self._link)
+
+    def discard(self, release: str) -> None:
+        """Removes a release and its record. Raises OSError."""
+        # Out of sight in one step: a release is there whole or not at all.
+        with tempfile.TemporaryDirectory(prefix=f".{release}.", dir=self._releases) as grave:
+            with suppress(FileNotFoundError):
+                (self._releases / release).rename(Path(grave) / release)
+            self._record_path(release).unlink(missing_ok=True)
+
+    def prune(self, keep: int) -> tuple[str, ...]:
+        """Removes all but the `keep` latest releases, never the one in force nor the one before it.
+
+        Returns what was removed. Raises OSError.
+        """
+        current = self.in_force()
+        record = None if current is None else self.record(current)
+        kept = [name for name in (current, record.previous if record else None) if name is not None]
+        kept += [stored.release for stored in self.stored() if stored.release not in kept]
+        removed = tuple(name for name in kept[max(keep, 2) :] if self.has(name))
+        for name in removed:
+            self.discard(name)
+        for path in self._releases.glob("*.json"):
+            if is_id(path.stem) and not self.has(path.stem):
+                path.unlink(missing_ok=True)
+        return removed
+
+    def clean(self) -> None:
+        """Removes the temporaries of commands that were killed. Raises OSError."""
+        for directory in (self._directory, self._releases):
+            for path in directory.glob(".*") if directory.is_dir() else ():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+    # ---------------------------------------------------------------------------------------------------
+
+    def _ids(self) -> set[str]:
+        if not self._releases.is_dir():
+            return set()
+        return {path.name for path in self._releases.iterdir() if self.has(path.name)}
+
+    def _record_path(self, release: str) -> Path:
+        return self._releases / f"{release}.json"
+
+    def _stored(self, release: str) -> Stored:
+        record = self.record(release)
+        if record is not None:
+            return Stored(release, record, record.lightgate, record.policy_sha256)
+        try:
+            manifest = json.loads((self._releases / release / "manifest.json").read_bytes())
+            return Stored(release, None, str(manifest["lightgate"]), str(manifest["policy"]["sha256"]))
+        except (ValueError, KeyError, TypeError):
+            return Stored(release, None, None, None)
+
+
+def _age(stored: Stored) -> float:
+    return 0.0 if stored.record is None else stored.record.deployed_at.timestamp()
+
+
+def _changed(directory: Path) -> Failure:
+    return Failure(
+        f"`{directory}` is not as it was written: its files do not match its manifest",
+        f"find out who changed it; then remove it (sudo rm -r {directory}) and deploy its policy again",
+    )
