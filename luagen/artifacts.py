@@ -20,6 +20,8 @@ RUNTIME_ABI = 1  # of the interface between generated code and Lua runtime (docs
 SIDECAR_FORMAT = 1
 MANIFEST_FORMAT = 1
 
+_FINGERPRINT_LENGTH = 20  # hexadecimal digits, as a release id has
+
 _MAX_SOCKET_BYTES = 105  # lighttpd refuses to start with a longer one
 
 
@@ -63,6 +65,7 @@ def render_files(policy: model.Policy, deployment: Deployment, release: str) -> 
 def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, scripts.Setting]:
     return {
         "release": release,
+        "fingerprint": _fingerprint(policy),
         "default": policy.default.value,
         "epoch_file": deployment.epoch_file,
         "secrets_directory": deployment.secrets_directory,
@@ -71,6 +74,15 @@ def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dic
         "identity_members": frozenset(reads.identity_members(policy)),
         "issuers": tuple(map(_lua_issuer, policy.auths)),
     }
+
+
+def _fingerprint(policy: model.Policy) -> str:
+    """Of all that decides who a caller is: releases with the same one take each other's identities."""
+    decisive = {
+        "identity_members": list(reads.identity_members(policy)),
+        "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
+    }
+    return hashlib.sha256(_json(decisive)).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
 def _lua_issuer(auth: model.Auth) -> Mapping[str, scripts.Setting]:

@@ -298,8 +298,7 @@ def test_an_interrupted_deploy_goes_back(running: Site, number: signal.Signals) 
 def test_nobody_notices_under_load(running: Site) -> None:
     """Callers with tokens good and bad, decided by the sidecar, while releases come and go.
 
-    Who waits for the sidecar in the moment in which lighttpd takes up another release is asked to try again:
-    the gate that deferred the request is gone.
+    Who waits for the sidecar in the moment in which lighttpd takes up another release is decided on by that.
     """
     signer = Signer()
     (running.directory / "keys.json").write_text(signer.jwks())
@@ -324,10 +323,10 @@ def test_nobody_notices_under_load(running: Site) -> None:
                 answer.read()
                 key = (kind, answer.status)
                 seen[key] = seen.get(key, 0) + 1
-            number += 2
-            ended.wait(0.01)
+            number += 1
+            ended.wait(0.005)
 
-    threads = [threading.Thread(target=callers, args=(first,)) for first in range(2)]
+    threads = [threading.Thread(target=callers, args=(first,)) for first in range(0, 2_000, 500)]
     for thread in threads:
         thread.start()
     try:
@@ -338,11 +337,8 @@ def test_nobody_notices_under_load(running: Site) -> None:
         ended.set()
         for thread in threads:
             thread.join()
-    waited = seen.pop(("good", 503), 0) + seen.pop(("bad", 503), 0)
     assert set(seen) == {("none", 200), ("good", 200), ("bad", 401)}, f"{seen}\n{running.logs()}"
     assert sum(seen.values()) > 300
-    assert waited <= len(threads) * 4
-    assert running.errors().count("the policy changed while the request waited") == waited, running.logs()
 
 
 # --- going back, listing -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ MODULES = (
 )  # fmt: skip
 
 SETTINGS = b"""{
-  release = "r1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",
+  release = "r1", fingerprint = "f1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",
   log_decisions = true, strip = { ["x-user"] = true },
   identity_members = { email = true, role = true },
   issuers = {
@@ -35,13 +35,14 @@ def request_script(rules: bytes, names: tuple[bytes, ...] = (), settings: bytes 
     return (
         b"local gate = _G.lightgate\n"
         b'if gate and gate.release == "r1" and gate.host == lighty.r then return gate.run() end\n'
+        b"local before = gate and { release = gate.release, fingerprint = gate.fingerprint }\n"
         + _modules(MODULES)
         + b"local new_gate = (function()\n"
         + (RUNTIME / "gate.lua").read_bytes()
         + b"\nend)()\n"
         + b"gate = new_gate(lighty, "
         + settings
-        + b")\ngate.rules = { "
+        + b", before)\ngate.rules = { "
         + rules
         + b" }\ngate.names = { "
         + listed

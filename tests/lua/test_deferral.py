@@ -81,12 +81,96 @@ def test_a_broken_answer_is_a_503(host: Host, rule: bytes, changes: dict[str, by
     assert run(host, request, rule).deferred  # nor was it remembered
 
 
-def test_a_policy_that_changed_in_between_is_a_503(host: Host) -> None:
-    request = Request(headers=(BEARER,))
-    asked = deferred(host, request, SHOW_CALLER)
+# --- a release that comes into force while the sidecar is asked ------------------------------------
+
+
+def newer(rules: bytes, release: bytes = b"r2", fingerprint: bytes = b"f1") -> bytes:
+    """The script of another release; the fingerprint says whether it finds out callers in the same way."""
+    script = request_script(rules, (b"one", b"two"))
+    return script.replace(b'"r1"', b'"' + release + b'"').replace(b'"f1"', b'"' + fingerprint + b'"')
+
+
+def test_the_new_rules_decide_about_the_caller_that_the_old_ones_asked_for(host: Host) -> None:
+    request = Request(headers=(BEARER, (b"X-User", b"mallory"), (b"X_User", b"mallory")))
+    asked = deferred(host, request, MEMBERS)
     host.answer(request, allow(asked))
-    script = request_script(SHOW_CALLER, (b"one",)).replace(b'"r1"', b'"r2"')
-    assert host.run(script).status == 503
+    outcome = host.run(newer(SHOW_CALLER))
+    assert outcome.status == 0
+    assert outcome.request_headers == {b"X-User": b"alice"}
+    assert outcome.env == {
+        b"REMOTE_USER": b"alice",
+        b"LIGHTGATE_IDENTITY": ALICE.replace(b"r1", b"r2"),
+        b"LIGHTGATE_RULE": b"default",
+        b"LIGHTGATE_DECISION": b"pass",
+        b"LIGHTGATE_WHERE": b"sidecar",
+    }
+
+
+def test_they_begin_at_the_first_and_forget_what_the_old_ones_permitted(host: Host) -> None:
+    permits = (
+        b"function(q) gate.permit(q, 1) gate.set_response_header(q, 'X-Old', '1') return nil end," + MEMBERS
+    )
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, permits)
+    assert asked.env[b"LIGHTGATE_STATE"].split()[3] == b"1"
+    host.answer(request, allow(asked))
+    refuses = b"function(q) return gate.respond(q, 1, 410) end"
+    assert host.run(newer(refuses)).status == 410
+
+    asked = deferred(host, request, permits)
+    host.answer(request, allow(asked))
+    shows = b"""function(q)
+      return gate.respond(q, 1, 200, tostring(q.permitted) .. tostring(q.response), "text/plain")
+    end"""
+    assert host.run(newer(shows)).body == b"nilnil"
+
+
+def test_such_a_caller_is_not_remembered(host: Host) -> None:
+    request = Request(headers=(BEARER,))
+    host.answer(request, allow(deferred(host, request, MEMBERS)))
+    assert host.run(newer(SHOW_CALLER)).status == 0
+    host.open(request)
+    assert host.run(newer(SHOW_CALLER)).deferred
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"answer": b""},
+        {"answer": b"r1 1.2.3"},
+        {"answer": b"r2 {nonce}"},
+        {"identity": ALICE.replace(b"r1", b"r2")},
+        {"identity": ALICE.replace(b"corp", b"other")},
+        {"identity": b""},
+        {"expires": b"x"},
+    ],
+)
+def test_a_broken_answer_is_one_for_the_new_release_too(host: Host, changes: dict[str, bytes]) -> None:
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, MEMBERS)
+    nonce = asked.env[b"LIGHTGATE_NONCE"]
+    host.answer(request, allow(asked, **{k: v.replace(b"{nonce}", nonce) for k, v in changes.items()}))
+    assert host.run(newer(SHOW_CALLER)).status == 503
+
+
+@pytest.mark.parametrize("rule", [MEMBERS, SHOW_CALLER])
+def test_an_answer_to_a_release_that_finds_out_callers_otherwise_is_a_503(host: Host, rule: bytes) -> None:
+    request = Request(headers=(BEARER,))
+    host.answer(request, allow(deferred(host, request, rule)))
+    outcome = host.run(newer(rule, fingerprint=b"f2"))
+    assert outcome.status == 503
+    assert outcome.printed == (b"lightgate: 503: the policy changed while the request waited",)
+
+
+def test_only_the_release_that_was_replaced_counts(host: Host) -> None:
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, MEMBERS)
+    host.open(Request())
+    assert host.run(newer(b"function(q) return 410 end")).status == 410
+    host.open(request)
+    host.fake[b"set_env"](b"LIGHTGATE_STATE", asked.env[b"LIGHTGATE_STATE"])
+    host.answer(request, allow(asked))
+    assert host.run(newer(SHOW_CALLER, b"r3")).status == 503
 
 
 def test_also_while_its_body_was_being_collected(host: Host) -> None:

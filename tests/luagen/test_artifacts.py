@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,45 @@ def test_normalised_names(name: str, normal: str) -> None:
 def test_identity_members(rules: list[model.Rule], members: list[str]) -> None:
     files = render_files(policy(*rules), Deployment(), ID)
     assert json.loads(files["sidecar.json"])["identity_members"] == members
+
+
+def fingerprint(of: model.Policy) -> str:
+    script = render_files(of, Deployment(), ID)["request.lua"].decode()
+    [found] = re.findall(r'^  fingerprint = "([0-9a-f]{20})",$', script, re.MULTILINE)
+    assert isinstance(found, str)
+    return found
+
+
+def test_the_fingerprint_is_of_all_that_decides_who_a_caller_is() -> None:
+    """And of nothing else: releases with the same one take each other's identities."""
+    reads_sub = rule(model.Redirect(to=template(text("/"), SUB), status=302), truth(IDENTITY))
+    reads_email = rule(
+        model.Redirect(to=template(text("/"), field("identity.email")), status=302), truth(IDENTITY)
+    )
+    same = [policy(), policy(reads_sub), policy(rule(respond(404))), replace(policy(), sha256="0" * 64)]
+    other = [
+        policy(reads_email),
+        policy(auths=()),
+        policy(auths=(AUTH, PARTNER)),
+        *(
+            policy(auths=(replace(AUTH, **change),))
+            for change in (
+                {"name": "x"},
+                {"issuer": "https://x.example"},
+                {"audience": ("x",)},
+                {"algorithms": ("ES256",)},
+                {"keys": model.JwksUrl(url="https://x.example")},
+                {"refused_keys": ("x",)},
+                {"rfc9068": True},
+                {"roles": ("x",)},
+                {"leeway_s": 1},
+                {"max_lifetime_s": 61},
+            )
+        ),
+    ]
+    assert len({fingerprint(one) for one in same}) == 1
+    found = [fingerprint(one) for one in (same[0], *other)]
+    assert len(set(found)) == len(found)
 
 
 def test_sidecar() -> None:

@@ -1,7 +1,8 @@
 -- gate.lua: a request's way through the rules, inside lighttpd.
 --
--- new_gate(lighty, settings) is called once per Lua state; the gate it returns is kept in _G, and gate.run() is
--- called for every pass of every request. Nothing here waits. docs/internals.md has the interface that generated
+-- new_gate(lighty, settings, before) is called once per Lua state and release; the gate it returns is kept in _G, and
+-- gate.run() is called for every pass of every request. `before`: { release, fingerprint } of the gate that this one
+-- replaces, or nil; plain data, because what lighttpd gave to an earlier chunk must not be touched. Nothing here waits. docs/internals.md has the interface that generated
 -- rules use and the protocol with the sidecar.
 --
 -- INVARIANT: a request reaches the origin only through `grant`, and waits only through `defer`; run() turns
@@ -31,7 +32,7 @@ local LAST_LOSING_BODIES = 76 -- gives a buffered request body to the authorizer
 local REFUSED = { [83] = true, [84] = true } -- drop body and header fields of a refusal made in Lua
 
 
-local function new_gate(host, settings)
+local function new_gate(host, settings, before)
   local r, c = host.r, host.c
   local req_attr, req_header, resp_header = r.req_attr, r.req_header, r.resp_header
   local resp_body, req_body = r.resp_body, r.req_body
@@ -57,7 +58,9 @@ local function new_gate(host, settings)
   local loses_bodies = patch ~= nil and patch <= LAST_LOSING_BODIES
   local bodies = loses_bodies and new_stash()
 
-  local gate = { release = release, host = r, rules = {}, names = {} }
+  local gate = { release = release, fingerprint = settings.fingerprint, host = r, rules = {}, names = {} }
+  -- A release whose callers are found out exactly as this one's, so that what it has asked is answered for this one.
+  local akin = before and before.fingerprint == settings.fingerprint and before.release
   local q = {} -- the request being looked at: memoised fields, and what has been decided so far
   local counter = 0
   local sets_response_headers = false -- whether any rule has, since this state began
@@ -236,11 +239,19 @@ local function new_gate(host, settings)
     end
     env["LIGHTGATE_IDENTITY"] = nil
     local body = bodies and nonce and bodies.take(nonce)
-    if asked ~= release then
-      return nil, "the policy changed while the request waited"
-    end
     index, permitted = tonumber(index), tonumber(permitted)
-    if not gate.rules[index] then
+    local replaced = asked ~= release
+    if replaced then
+      if not akin or asked ~= akin then
+        return nil, "the policy changed while the request waited"
+      end
+      -- Who is calling is known; what that may do is for the new rules, all of them.
+      index, permitted = 1, 0
+      env["LIGHTGATE_RESPONSE"] = nil
+      if strip then
+        strip()
+      end
+    elseif not gate.rules[index] then
       return nil, "the request's state is damaged"
     end
     q.permitted = permitted > 0 and permitted or nil
@@ -254,16 +265,20 @@ local function new_gate(host, settings)
       end
       req_body.set(body)
     end
-    if answered ~= release .. " " .. nonce then
+    if answered ~= asked .. " " .. nonce then
       return nil, "the sidecar's answer is missing or belongs to another request"
     end
-    local caller = text and identities.decode(text, release)
+    local caller = text and identities.decode(text, asked)
     if not caller or not providers[caller.provider] then
       return nil, "the sidecar's answer holds no valid identity"
     end
     expires = expires and #expires <= 15 and tonumber(match(expires, "^%d+$"))
     if not expires then
       return nil, "the sidecar's answer holds no valid expiry"
+    end
+    if replaced then -- and not remembered: this gate cannot tell whether all was forgotten meanwhile
+      know(identities.new(release, caller.provider, caller.sub, caller.email, caller.role_list), "sidecar")
+      return index
     end
     local credential, now = req_header["Authorization"], cache.now()
     if credential and cache.flushes() == tonumber(flushes) then
