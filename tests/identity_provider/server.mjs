@@ -3,7 +3,8 @@
 // Prints `ready PORT` when it accepts connections; its issuer is http://127.0.0.1:PORT. Keys and secrets are made
 // at start and live as long as the process. Listens on loopback only.
 //
-//   node server.mjs PORT          PORT 0: any free one
+//   node server.mjs PORT                          PORT 0: any free one
+//   node server.mjs PORT ISSUER CERTIFICATE KEY   with TLS (PEM files) on every address, under a name of its own
 //
 // Tokens are asked for in the ordinary way, by the client credentials grant with a resource indicator (RFC 8707);
 // the resource decides the kind of token. Two extra body parameters are for tests: `claims` (a JSON object that
@@ -19,7 +20,9 @@
 //                            and an empty body; null ends it
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 
 import { Provider } from 'oidc-provider';
 
@@ -123,7 +126,7 @@ async function readJson(request) {
   return chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {};
 }
 
-async function control(request, issuer) {
+async function control(request) {
   switch (`${request.method} ${request.url}`) {
     case 'GET /control/clients':
       return secrets;
@@ -148,10 +151,10 @@ async function control(request, issuer) {
   }
 }
 
-async function answerControl(request, response, issuer) {
-  const answer = await control(request, issuer);
-  response.writeHead(answer === null ? 404 : 200, { 'Content-Type': 'application/json' });
-  response.end(JSON.stringify(answer));
+async function answerControl(request, response) {
+  const result = await control(request);
+  response.writeHead(result === null ? 404 : 200, { 'Content-Type': 'application/json' });
+  response.end(JSON.stringify(result));
 }
 
 function count(path) {
@@ -160,10 +163,12 @@ function count(path) {
   else if (path.startsWith('/.well-known/')) requests.discovery += 1;
 }
 
-const server = createServer((request, response) => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+const [port = '0', name, certificate, key] = process.argv.slice(2);
+let issuer = name;
+
+function answer(request, response) {
   if (request.url.startsWith('/control/')) {
-    answerControl(request, response, issuer).catch((error) => {
+    answerControl(request, response).catch((error) => {
       console.error(error);
       response.writeHead(500).end();
     });
@@ -177,10 +182,13 @@ const server = createServer((request, response) => {
   } else {
     provider(request, response);
   }
-});
+}
 
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
-  const { port } = server.address();
-  provider = newProvider(`http://127.0.0.1:${port}`, keys).callback();
-  console.log(`ready ${port}`);
+const server = name
+  ? createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, answer)
+  : createServer(answer);
+server.listen(Number(port), name ? '0.0.0.0' : '127.0.0.1', () => {
+  issuer ??= `http://127.0.0.1:${server.address().port}`;
+  provider = newProvider(issuer, keys).callback();
+  console.log(`ready ${server.address().port}`);
 });

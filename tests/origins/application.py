@@ -1,9 +1,10 @@
 """The proxied application of the system tests: says back what reached it.
 
-    python -m tests.origins.application
+    python -m tests.origins.application [ADDRESS:PORT]
 
-Listens on a free loopback port and prints `ready PORT`. Every request gets 200 and a JSON object: origin,
-method, target, headers (array of pairs, as received), body_bytes, body_sha256. Nothing is kept of a body.
+Listens on a free loopback port unless told where, and prints `ready PORT`. Every request gets 200 and a JSON
+object: origin, method, target, headers (array of pairs, as received), body_bytes, body_sha256. Nothing is
+kept of a body.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import signal
+import sys
 
 from aiohttp import web
 
@@ -35,14 +37,14 @@ async def say_back(request: web.Request) -> web.Response:
     )
 
 
-async def serve() -> None:
+async def serve(address: str, port: int) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", say_back)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, address, port)
     await site.start()
     print(f"ready {runner.addresses[0][1]}", flush=True)
     await stopped.wait()
@@ -50,4 +52,5 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    address, _, port = (sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:0").rpartition(":")
+    asyncio.run(serve(address, int(port)))

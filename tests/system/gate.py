@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from luagen import compile_policy
+from luagen import compile_policy, lighttpd_host
 from luagen.deployment import Deployment
 from luagen.release import activate, write_release
 from luagen.render import full
@@ -43,6 +43,11 @@ LUA_ERROR = re.compile(
 )
 
 START_ATTEMPTS = 3  # another process can take a free port between the probe and lighttpd's bind
+
+
+def lighttpd_version() -> tuple[int, int, int]:
+    """Of the lighttpd that the gates of this session run."""
+    return lighttpd_host.find().version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The identity provider process (tests/identity_provider/server.mjs) and what tests ask of it."""
+"""The identity provider (tests/identity_provider/server.mjs) and what tests ask of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Literal
 from urllib.parse import quote_plus, urlencode
 from urllib.request import Request, urlopen
@@ -39,12 +40,13 @@ def install() -> None:
         )
 
 
-class IdentityProvider:
-    def __init__(self, log: Path) -> None:
-        install()
-        self.process = Process(["node", "server.mjs", "0"], log=log, cwd=DIRECTORY)
-        self.port = self.process.printed_port()
-        self.issuer = f"http://127.0.0.1:{self.port}"
+class Provider:
+    """A provider that runs: `issuer` is its name in tokens, `url` where this process reaches it."""
+
+    def __init__(self, issuer: str, url: str, trust: SSLContext | None = None) -> None:
+        self.issuer = issuer
+        self._url = url
+        self._trust = trust
         #: client name to its secret, or to its PEM private key
         self.credentials: dict[str, str] = self._control("GET", "clients")
 
@@ -92,26 +94,37 @@ class IdentityProvider:
         counts: dict[str, int] = self._control("GET", "requests")
         return counts
 
-    def stop(self) -> None:
-        self.process.stop()
-
     def _post(self, path: str, fields: Mapping[str, str], *, client: str) -> bytes:
         # RFC 6749 section 2.3.1: identifier and secret are form-encoded inside Basic
         pair = f"{quote_plus(client)}:{quote_plus(self.credentials[client])}"
         request = Request(
-            self.issuer + path,
+            self._url + path,
             data=urlencode(fields).encode(),
             headers={"Authorization": "Basic " + b64encode(pair.encode()).decode()},
         )
-        with urlopen(request, timeout=REQUEST_TIMEOUT_S) as response:
+        with urlopen(request, timeout=REQUEST_TIMEOUT_S, context=self._trust) as response:
             body: bytes = response.read()
             return body
 
     def _control(self, method: str, name: str, body: object = None) -> Any:
         request = Request(
-            f"{self.issuer}/control/{name}",
+            f"{self._url}/control/{name}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
         )
-        with urlopen(request, timeout=REQUEST_TIMEOUT_S) as response:
+        with urlopen(request, timeout=REQUEST_TIMEOUT_S, context=self._trust) as response:
             return json.load(response)
+
+
+class IdentityProvider(Provider):
+    """A provider in a process of its own on a free loopback port."""
+
+    def __init__(self, log: Path) -> None:
+        install()
+        self.process = Process(["node", "server.mjs", "0"], log=log, cwd=DIRECTORY)
+        self.port = self.process.printed_port()
+        url = f"http://127.0.0.1:{self.port}"
+        super().__init__(url, url)
+
+    def stop(self) -> None:
+        self.process.stop()

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from tests.conftest import Gates
-from tests.system.gate import Gate
+from tests.system.gate import Gate, lighttpd_version
 from tests.system.http2 import coalesced_post
 from tests.system.policies import local_policy
 from tests.system.tap import Tap
@@ -112,7 +112,9 @@ def test_body_of_a_remembered_caller_arrives_whole(site: Gate, signer: Signer, p
 def test_refused_request_with_a_body(site: Gate, protocol: Protocol) -> None:
     forged = bearer(Signer().sign(claims()))
     url = site.url(TARGETS["php"], tls=protocol == "h2")
-    response = curl(url, protocol=protocol, fields=[forged], body=make_body(65_536))
+    # after its answer lighttpd may reset a stream that still sends (RFC 9113 section 8.1); 1.4.69 does not
+    may_reset = protocol != "http/1.1" and lighttpd_version() > (1, 4, 69)
+    response = curl(url, protocol=protocol, fields=[forged], body=make_body(65_536), may_reset=may_reset)
     assert response.status == 401
     # and the backend is not left waiting for a body that never comes
     assert site.get("/public/echo.php").status == 200
