@@ -5,7 +5,7 @@
 -- stands; what follows them runs once per Lua state.
 local gate = _G.lightgate
 if gate and gate.release == "00000000000000000000" and gate.host == lighty.r then return gate.run() end
-local before = gate and { release = gate.release, fingerprint = gate.fingerprint }
+local before = gate and { release = gate.release, fingerprint = gate.fingerprint, marks = gate.marks }
 
 -- (the runtime)
 

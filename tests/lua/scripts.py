@@ -35,7 +35,8 @@ def request_script(rules: bytes, names: tuple[bytes, ...] = (), settings: bytes 
     return (
         b"local gate = _G.lightgate\n"
         b'if gate and gate.release == "r1" and gate.host == lighty.r then return gate.run() end\n'
-        b"local before = gate and { release = gate.release, fingerprint = gate.fingerprint }\n"
+        b"local before = gate and "
+        b"{ release = gate.release, fingerprint = gate.fingerprint, marks = gate.marks }\n"
         + _modules(MODULES)
         + b"local new_gate = (function()\n"
         + (RUNTIME / "gate.lua").read_bytes()

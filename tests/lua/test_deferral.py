@@ -19,7 +19,7 @@ def test_a_deferral_says_what_is_asked(host: Host) -> None:
     outcome = deferred(host, request, SHOW_CALLER)
     nonce = outcome.env[b"LIGHTGATE_NONCE"]
     assert outcome.env == {
-        b"LIGHTGATE_STATE": b"r1 " + nonce + b" 1 0 1",
+        b"LIGHTGATE_STATE": b"r1 " + nonce + b" 1 0 1 0",
         b"LIGHTGATE_RELEASE": b"r1",
         b"LIGHTGATE_NONCE": nonce,
         b"LIGHTGATE_ASK": b"identity",
@@ -153,6 +153,23 @@ def test_a_broken_answer_is_one_for_the_new_release_too(host: Host, changes: dic
     assert host.run(newer(SHOW_CALLER)).status == 503
 
 
+EFFECTS = [
+    b"gate.set_request_header(q, 'X-Admin', '1')",
+    b"gate.set_request_header(q, 'Cookie', '')",
+    b"gate.set_env(q, 'APP_ROLE', 'admin')",
+]
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_what_rules_of_a_policy_no_longer_in_force_did_reaches_nobody(host: Host, effect: bytes) -> None:
+    request = Request(headers=(BEARER, (b"Cookie", b"a=b")))
+    asked = deferred(host, request, b"function(q) " + effect + b" return nil end," + MEMBERS)
+    host.answer(request, allow(asked))
+    outcome = host.run(newer(SHOW_CALLER))
+    assert outcome.status == 503
+    assert outcome.printed == (b"lightgate: 503: the policy changed while the request waited",)
+
+
 @pytest.mark.parametrize("rule", [MEMBERS, SHOW_CALLER])
 def test_an_answer_to_a_release_that_finds_out_callers_otherwise_is_a_503(host: Host, rule: bytes) -> None:
     request = Request(headers=(BEARER,))
@@ -175,10 +192,10 @@ def test_only_the_release_that_was_replaced_counts(host: Host) -> None:
 
 def test_also_while_its_body_was_being_collected(host: Host) -> None:
     host.open(Request())
-    host.fake[b"set_env"](b"LIGHTGATE_STATE", b"r0 collect 1 0 1")
+    host.fake[b"set_env"](b"LIGHTGATE_STATE", b"r0 collect 1 0 1 0")
     assert host.run(request_script(SHOW_CALLER, (b"one",))).status == 503
     host.open(Request())
-    host.fake[b"set_env"](b"LIGHTGATE_STATE", b"r1 collect 1 0 1")
+    host.fake[b"set_env"](b"LIGHTGATE_STATE", b"r1 collect 1 0 1 0")
     assert host.run(request_script(SHOW_CALLER, (b"one",))).status == 0
 
 
@@ -204,7 +221,7 @@ def test_a_permission_given_before_the_deferral_counts_after_it(host: Host) -> N
     script = request_script(rules, (b"one", b"two"), settings)
     host.open(request)
     asked = host.run(script)
-    assert asked.env[b"LIGHTGATE_STATE"].endswith(b" 2 1 1")
+    assert asked.env[b"LIGHTGATE_STATE"].endswith(b" 2 1 1 0")
     host.answer(request, allow(asked))
     outcome = host.run(script)
     assert (outcome.status, outcome.env[b"LIGHTGATE_RULE"]) == (0, b"one")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lua.host import LUA_VERSIONS, Clock, Host, Request
+from tests.lua.host import LUA_VERSIONS, Clock, Host, Outcome, Request
 from tests.lua.passes import BEARER, MEMBERS, SHOW_CALLER, allow, deferred, run, second_pass
 from tests.lua.scripts import SETTINGS, request_script
 from tests.lua.test_tokens import NOW, claims, token
@@ -132,6 +132,55 @@ def test_a_request_that_another_module_has_taken_is_refused(host: Host) -> None:
 @pytest.mark.parametrize("path", [b"/.lightgates", b"/.well-known/x", b"/"])
 def test_its_neighbours_are(host: Host, path: bytes) -> None:
     assert run(host, Request(path=path), b"function(q) return nil end").status == 0
+
+
+PASS = b"function(q) return nil end"
+GRANTED = {
+    b"LIGHTGATE_RULE": b"default",
+    b"LIGHTGATE_DECISION": b"pass",
+    b"LIGHTGATE_WHERE": b"lua",
+}
+
+
+def handler_pass(host: Host, status: bytes, rule: bytes = PASS, **env: bytes) -> Outcome:
+    """An error handler's pass: its own path, the status it stands in for, what earlier passes have left."""
+    host.open(Request(path=b"/index.php", target=b"/admin/x"))
+    for name, value in {"REDIRECT_STATUS": status, **env}.items():
+        host.fake[b"set_env"](name.encode(), value)
+    return host.run(request_script(rule, (b"one", b"two")))
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [(b"400", 400), (b"403", 403), (b"501", 501), (b"200", 400), (b"x", 400)]
+)
+def test_an_error_handler_does_not_run_for_what_no_rule_has_seen(
+    host: Host, said: bytes, status: int
+) -> None:
+    """lighttpd refuses malformed requests without Lua; a front controller would route on their URL."""
+    outcome = handler_pass(host, said, LIGHTGATE_STATE=b"r1 1.2 1 0 1 0")
+    assert (outcome.status, b"LIGHTGATE_STATE" in outcome.env) == (status, False)
+    assert b"refused before any rule" in (outcome.body or b"")
+
+
+def test_it_runs_for_what_the_rules_let_through(host: Host) -> None:
+    """The first such pass shows that there is a handler; from then on requests are marked."""
+    assert run(host, Request(), PASS).env == GRANTED
+    assert handler_pass(host, b"404").status == 404
+    marked = run(host, Request(), PASS).env
+    assert marked == {**GRANTED, b"LIGHTGATE_PASSED": b"1"}
+    assert handler_pass(host, b"404", LIGHTGATE_PASSED=b"1").status == 0
+    # and its own path is for the rules
+    refuses = b"function(q) if q.path == '/index.php' then return gate.respond(q, 1, 410) end end"
+    other = Host("lua54")
+    assert handler_pass(other, b"404", refuses, LIGHTGATE_PASSED=b"1").status == 410
+
+
+def test_a_new_release_knows_that_there_is_a_handler(host: Host) -> None:
+    run(host, Request(), PASS)
+    handler_pass(host, b"404")
+    host.open(Request())
+    newer = request_script(PASS, (b"one",)).replace(b'"r1"', b'"r2"')
+    assert host.run(newer).env[b"LIGHTGATE_PASSED"] == b"1"
 
 
 def test_respond(host: Host) -> None:

@@ -21,7 +21,7 @@ def test_health_is_handed_to_the_sidecar(host: Host, remote: bytes) -> None:
     outcome = deferred(host, Request(path=HEALTH, remote=remote), NOTHING)
     assert outcome.env[b"LIGHTGATE_ASK"] == b"health"
     assert outcome.env[b"LIGHTGATE_RELEASE"] == b"r1"
-    assert outcome.env[b"LIGHTGATE_STATE"] == b"r1 " + outcome.env[b"LIGHTGATE_NONCE"] + b" 0 0 0"
+    assert outcome.env[b"LIGHTGATE_STATE"] == b"r1 " + outcome.env[b"LIGHTGATE_NONCE"] + b" 0 0 0 0"
 
 
 @pytest.mark.parametrize("path", [HEALTH, STATUS])

@@ -5,7 +5,7 @@ import pytest
 from tests.lua.host import Host, Outcome, Request
 from tests.lua.scripts import response_script
 
-STATE = b"r1 1.2.3 4 0 1"
+STATE = b"r1 1.2.3 4 0 1 0"
 ANSWER = b"r1 1.2.3"
 
 
@@ -46,7 +46,7 @@ def test_an_undecided_response_is_stopped(host: Host, status: int, answer: bytes
     assert outcome.printed == (b"lightgate: 503: a response without a decision was stopped",)
 
 
-@pytest.mark.parametrize("state", [b"nonsense", b"r1", b"r2 1.2.3 4 0 1"])
+@pytest.mark.parametrize("state", [b"nonsense", b"r1", b"r2 1.2.3 4 0 1 0", b"r1 1.2.3 4 0 1"])
 def test_so_is_one_with_a_damaged_state(host: Host, state: bytes) -> None:
     outcome = respond(host, 200, {b"Lightgate-Answer": ANSWER}, {b"LIGHTGATE_STATE": state})
     assert outcome.status == 503
@@ -63,7 +63,7 @@ def test_the_sidecars_own_answer_goes_out_without_its_mark(host: Host, status: i
 def test_so_does_that_to_a_request_of_another_release(host: Host) -> None:
     """lighttpd takes up the two scripts of a release at different moments."""
     headers = {b"Lightgate-Answer": b"r2 1.2.3", b"WWW-Authenticate": b"Bearer"}
-    outcome = respond(host, 401, headers, {b"LIGHTGATE_STATE": b"r2 1.2.3 4 0 1"})
+    outcome = respond(host, 401, headers, {b"LIGHTGATE_STATE": b"r2 1.2.3 4 0 1 1"})
     assert (outcome.status, outcome.response_headers) == (0, {b"WWW-Authenticate": b"Bearer"})
 
 
@@ -74,7 +74,7 @@ def test_lighttpds_own_failures_go_out(host: Host, status: int) -> None:
 
 @pytest.mark.parametrize(("status", "expected"), [(413, 0), (400, 0), (200, 503), (304, 503)])
 def test_while_a_body_is_collected_only_refusals_go_out(host: Host, status: int, expected: int) -> None:
-    assert respond(host, status, {}, {b"LIGHTGATE_STATE": b"r1 collect 1 0 1"}).status == expected
+    assert respond(host, status, {}, {b"LIGHTGATE_STATE": b"r1 collect 1 0 1 0"}).status == expected
 
 
 @pytest.mark.parametrize("state", [None, STATE])

@@ -387,6 +387,7 @@ server.error-handler-404 = "/members/echo.php"
 """,
     )
     alice = bearer(signer.sign(claims(sub="alice")))
+    assert site.get("/public/missing").status == 404  # shows that there is a handler: test_error_handlers.py
     for _ in range(2):
         response = site.get("/members/virtual/x", [alice])
         assert response.json()["parameters"]["REMOTE_USER"] == "alice"

@@ -1,9 +1,9 @@
 -- gate.lua: a request's way through the rules, inside lighttpd.
 --
 -- new_gate(lighty, settings, before) is called once per Lua state and release; the gate it returns is kept in _G, and
--- gate.run() is called for every pass of every request. `before`: { release, fingerprint } of the gate that this one
--- replaces, or nil; plain data, because what lighttpd gave to an earlier chunk must not be touched. Nothing here waits. docs/internals.md has the interface that generated
--- rules use and the protocol with the sidecar.
+-- gate.run() is called for every pass of every request. `before`: { release, fingerprint, marks } of the gate that this
+-- one replaces, or nil; plain data, because what lighttpd gave to an earlier chunk must not be touched. Nothing here waits.
+-- docs/internals.md has the interface that generated rules use and the protocol with the sidecar.
 --
 -- INVARIANT: a request reaches the origin only through `grant`, and waits only through `defer`; run() turns
 -- any other way of ending with "go on" into a 500.
@@ -63,6 +63,9 @@ local function new_gate(host, settings, before)
   local akin = before and before.fingerprint == settings.fingerprint and before.release
   local q = {} -- the request being looked at: memoised fields, and what has been decided so far
   local counter = 0
+  -- Whether requests that are let through are marked, for the pass that an error handler may make of them. Only
+  -- once a handler has been seen: on most servers there is none.
+  gate.marks = before ~= nil and before.marks
   local sets_response_headers = false -- whether any rule has, since this state began
 
 
@@ -90,9 +93,15 @@ local function new_gate(host, settings, before)
     if caller and caller.present and not keeps_token[caller.provider] and not q.sets_authorization then
       req_header["Authorization"] = nil
     end
+    if gate.marks then
+      env["LIGHTGATE_PASSED"] = "1"
+    end
     -- CGI and FastCGI applications route on the target as the client spelt it; rules saw it normalised.
     local target = req_attr["request.orig-uri"]
-    if target and (find(target, "/.", 1, true) or find(target, "//", 1, true) or find(target, "%2", 1, true)) then
+    if
+      target and target ~= q.path
+      and (find(target, "/.", 1, true) or find(target, "//", 1, true) or find(target, "%2", 1, true))
+    then
       local normal = targets.normal(target, c)
       if normal then
         env["REQUEST_URI"] = normal
@@ -205,6 +214,7 @@ local function new_gate(host, settings, before)
     end
     local flushes = cache and cache.flushes() or 0
     env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. index .. " " .. (q.permitted or 0) .. " " .. flushes
+      .. (q.effects and " 1" or " 0")
     env["LIGHTGATE_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
@@ -231,7 +241,7 @@ local function new_gate(host, settings, before)
 
   -- Takes up a deferred request again: the index of the rule that suspended, or nil and why not.
   local function resume(state)
-    local asked, nonce, index, permitted, flushes = match(state, "^(%S+) (%S+) (%d+) (%d+) (%d+)$")
+    local asked, nonce, index, permitted, flushes, effects = match(state, "^(%S+) (%S+) (%d+) (%d+) (%d+) ([01])$")
     local answered = env["LIGHTGATE_ANSWER"]
     local text, expires = env["LIGHTGATE_IDENTITY"], env["LIGHTGATE_EXPIRES"]
     for i = 1, #GUARD_VARIABLES do
@@ -242,7 +252,7 @@ local function new_gate(host, settings, before)
     index, permitted = tonumber(index), tonumber(permitted)
     local replaced = asked ~= release
     if replaced then
-      if not akin or asked ~= akin then
+      if not akin or asked ~= akin or effects ~= "0" then
         return nil, "the policy changed while the request waited"
       end
       -- Who is calling is known; what that may do is for the new rules, all of them.
@@ -256,6 +266,7 @@ local function new_gate(host, settings, before)
     end
     q.permitted = permitted > 0 and permitted or nil
     q.response = env["LIGHTGATE_RESPONSE"]
+    q.effects = effects == "1"
     if nonce == "collect" then
       return index
     end
@@ -419,10 +430,12 @@ local function new_gate(host, settings, before)
     if name == "Authorization" then -- the application's, not the caller's
       q.sets_authorization = true
     end
+    q.effects = true
     req_header[name] = value
   end
 
   function gate.set_env(_, name, value)
+    q.effects = true
     env[name] = value ~= "" and value or nil
   end
 
@@ -457,6 +470,16 @@ local function new_gate(host, settings, before)
 
   -- === a pass =====================================================================================
 
+  -- A request that lighttpd, or a module before mod_magnet, refused without asking anybody; an error handler would run
+  -- for it, and applications behind one route on the URL of the request, which no rule has seen.
+  local function unseen(status)
+    gate.marks = true
+    env["LIGHTGATE_STATE"] = nil
+    status = tonumber(match(status, "^[45]%d%d$")) or 400
+    return refuse(nil, "refuse", status, nil, "the request was refused before any rule could look at it")
+  end
+
+
   local function pass()
     for name in next, q do
       q[name] = nil
@@ -469,6 +492,10 @@ local function new_gate(host, settings, before)
     -- Nobody has split the path yet, unless a gateway module that stands before mod_magnet took the request.
     if req_attr["request.path-info"] then
       return unavailable(nil, "a module listed before mod_magnet in server.modules has taken the request")
+    end
+    local handled = env["REDIRECT_STATUS"] -- of the response that an error handler stands in for
+    if handled and not env["LIGHTGATE_PASSED"] then
+      return unseen(handled)
     end
     if byte(path, 2) == 46 and (path == RESERVED or sub(path, 1, #RESERVED_PREFIX) == RESERVED_PREFIX) then
       return reserved(path)

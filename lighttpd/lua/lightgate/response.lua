@@ -55,7 +55,7 @@ local function new_guard(host, settings)
       resp_header["Lightgate-Answer"] = nil
       return true
     end
-    local asked = match(state, "^(%S+ %S+) %d+ %d+ %d+$")
+    local asked = match(state, "^(%S+ %S+) %d+ %d+ %d+ [01]$")
     if not asked then
       return false
     end
