@@ -70,7 +70,7 @@ def run_command(path: Path, directory: Path) -> None:
             )
         )
     except CredentialsError as error:
-        _fail(*error.mistakes)
+        _fail(*error.mistakes, help="lightgate credential set NAME, or a file each in --credentials DIR")
     except SocketError as error:
         _fail(str(error))
     except OSError as error:
@@ -96,9 +96,11 @@ def _load(path: Path) -> Settings:
         _fail(*(f"{path}: {mistake}" for mistake in error.mistakes))
 
 
-def _fail(*lines: str) -> NoReturn:
+def _fail(*lines: str, help: str | None = None) -> NoReturn:
     for line in lines:
         click.echo(f"error: {line}", err=True)
+    if help is not None:
+        click.echo(f"  = help: {help}", err=True)
     sys.exit(EXIT_CONFIGURATION)
 
 

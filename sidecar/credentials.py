@@ -55,12 +55,21 @@ class Credentials:
                 path = Path(systemd) / f"{prefix}{name}"
                 # systemd guards this directory itself; modes there may show an ACL's mask, so they are not
                 # checked.
-                secret = _read(path, check_mode=False)
+                try:
+                    secret = _read(path, check_mode=False)
+                except PermissionError:
+                    raise _Unusable(f"`{path}` cannot be read: permission denied") from None
                 if secret is not None:
                     return _checked(secret, path)
             looked.append(f"`{Path(systemd) / name}`")
         path = self.directory / name
-        secret = _read(path, check_mode=True)
+        try:
+            secret = _read(path, check_mode=True)
+        except PermissionError:
+            # What systemd hands over it takes from here, as root; the directory is not for this process.
+            if not systemd:
+                raise _Unusable(f"`{path}` cannot be read: permission denied") from None
+            secret = None
         if secret is not None:
             return _checked(secret, path)
         looked.append(f"`{path}`")
@@ -76,12 +85,14 @@ class _Unusable(Exception):
 
 
 def _read(path: Path, *, check_mode: bool) -> bytes | None:
-    """The content of a file, None when there is none of that name."""
+    """The content of a file, None when there is none of that name. Raises PermissionError."""
     try:
         # Non-blocking, so that a pipe in that place cannot hang the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise
     except OSError as error:
         raise _Unusable(f"`{path}` cannot be read: {error.strerror}") from None
     status = os.fstat(descriptor)

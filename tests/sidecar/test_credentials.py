@@ -71,6 +71,35 @@ def test_all_missing_are_listed_with_every_place(tmp_path: Path) -> None:
     )
 
 
+def test_a_directory_that_is_for_systemd_alone_is_one_without_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As packaged: root's, 0700. A message about permissions would invite opening it."""
+
+    def denied(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    assert mistake(Credentials(environment={}, directory=tmp_path), "a") == (
+        f"credential `a`: `{tmp_path}/a` cannot be read: permission denied",
+    )
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "absent")}
+    monkeypatch.undo()
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "a").write_bytes(b"x")
+    real = os.open
+
+    def denied_below_own(path: Path, *arguments: int) -> int:
+        if Path(path).parent == own:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", denied_below_own)
+    (found,) = mistake(Credentials(environment=environment, directory=own), "a")
+    assert found.startswith("credential `a`: not found; looked at ")
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o610, 0o602])
 def test_a_file_for_others_is_refused__OPS_11(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "a", b"secret", mode)

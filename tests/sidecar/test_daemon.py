@@ -215,6 +215,9 @@ def test_a_bad_reload_keeps_what_runs__OPS_11(daemon: Daemon) -> None:
     assert daemon.ask(bearer()).status == 200
 
 
+HELP = "  = help: lightgate credential set NAME, or a file each in --credentials DIR\n"
+
+
 def test_missing_credentials_end_it_before_the_sockets__OPS_11(daemon: Daemon) -> None:
     daemon.write(
         settings.issuer(algorithms=["HS256"], keys={"from": "secret", "credential": "partner-hs256"})
@@ -223,7 +226,7 @@ def test_missing_credentials_end_it_before_the_sockets__OPS_11(daemon: Daemon) -
     assert daemon.wait() == 1
     assert daemon.log.read_text() == (
         "error: credential `partner-hs256`: not found; "
-        f"looked at `{daemon.credentials}/partner-hs256`, `$LIGHTGATE_CREDENTIAL_PARTNER_HS256`\n"
+        f"looked at `{daemon.credentials}/partner-hs256`, `$LIGHTGATE_CREDENTIAL_PARTNER_HS256`\n{HELP}"
     )
     assert sorted(path.name for path in daemon.directory.iterdir()) == ["log", "sidecar.json"]
 
@@ -235,7 +238,10 @@ def test_a_secret_that_is_a_public_key_ends_it__ALG_04(daemon: Daemon) -> None:
     daemon.write(settings.issuer(algorithms=["HS256"], keys={"from": "secret", "credential": "hs"}))
     daemon.spawn()
     assert daemon.wait() == 1
-    assert daemon.log.read_text() == "error: credential `hs`: looks like a public key, not like a secret\n"
+    assert (
+        daemon.log.read_text()
+        == f"error: credential `hs`: looks like a public key, not like a secret\n{HELP}"
+    )
 
 
 def test_shared_secrets_are_published_for_lua(daemon: Daemon) -> None:
