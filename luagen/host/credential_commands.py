@@ -74,15 +74,17 @@ def rotate_command(name: str, settings: HostSettings) -> None:
     keep_private()
     credentials.check_name(name)
     stored = credentials.replace(settings, name, _secret())
-    _record(settings, "credential-rotate", stored)
     click.echo(_stored_line(stored))
     try:
+        # Before all else: the old secret may be in the wrong hands.
         told = _restart_sidecar(settings)
     except Failure as failure:
         raise Failure(
             f"{failure.message}; the new secret is stored, the sidecar goes on with the old one",
             f"once that is mended: {_restart(settings)}",
         ) from failure
+    finally:
+        _record(settings, "credential-rotate", stored)
     if told:
         click.echo("restarted the sidecar: it has the new secret, and no request was lost")
     else:
@@ -171,11 +173,13 @@ def _named(settings: HostSettings) -> tuple[str, ...]:
 
 
 def _record(settings: HostSettings, event: str, stored: Stored) -> None:
+    """In the audit log; a log that cannot be written is a warning, as the secret is stored already."""
     kept = "encrypted" if stored.sealed else "plain"
     try:
         audit.append(settings.audit_log, event, name=stored.name, kept=kept)
     except OSError as error:
-        raise file_errors.failure(error, f"write the audit log `{settings.audit_log}`") from error
+        said = file_errors.failure(error, f"write the audit log `{settings.audit_log}`").message
+        click.echo(f"warning: {said}", err=True)
 
 
 def _stored_line(stored: Stored) -> str:

@@ -83,12 +83,13 @@ class Deployer:
             is_known = self._store.has(release.id)
             record = self._store.record(release.id)
             if release.id != before or record is None:
-                self._write(release, policy, before if release.id != before else None, is_known=is_known)
+                previous = before if release.id != before else self._store.one_before()
+                self._write(release, policy, previous, record, is_known=is_known)
             if release.id == before:
                 self._confirm(release, site)
             else:
                 try:
-                    self._switch(release, before, site, event="deploy", is_known=is_known)
+                    self._switch(release, before, site, event="deploy", is_known=is_known, record=record)
                 except WentBack:
                     self._undo_write(release.id, record, is_known=is_known)
                     raise
@@ -121,12 +122,12 @@ class Deployer:
     def _one_before(self, current: str | None) -> str:
         if current is None:
             raise Failure("no release is in force", "lightgate deploy")
-        record = self._store.record(current)
-        if record is None or record.previous is None:
+        before = self._store.one_before()
+        if before is None:
             raise Failure(f"no release was in force before {current}", f"name one of `{LIST}`")
-        if not self._store.has(record.previous):
-            raise Failure(f"release {record.previous}, the one before, is not kept", f"name one of `{LIST}`")
-        return record.previous
+        if not self._store.has(before):
+            raise Failure(f"release {before}, the one before, is not kept", f"name one of `{LIST}`")
+        return before
 
     # --- before anything changes -----------------------------------------------------------------------
 
@@ -148,12 +149,20 @@ class Deployer:
             urls = local_url.base_urls(configuration)
         if not urls:
             raise Failure("lighttpd listens on no TCP port", "set `lighttpd_url` in the host file")
-        site = Site(urls, settings.health_url)
+        site = Site(urls, settings.health_url, settings.lighttpd_user)
         probe.require_listener(site)
         self._show("test", f"lighttpd takes {settings.lighttpd_config} with it")
         return site
 
-    def _write(self, release: Release, policy: Policy, previous: str | None, *, is_known: bool) -> None:
+    def _write(
+        self,
+        release: Release,
+        policy: Policy,
+        previous: str | None,
+        record_before: Record | None,
+        *,
+        is_known: bool,
+    ) -> None:
         record = Record(
             release=release.id,
             policy_file=policy.file,
@@ -173,7 +182,7 @@ class Deployer:
                 str(error), f"it was changed by hand: sudo rm -r {directory}, then deploy again"
             ) from error
         except OSError as error:
-            self._undo_write(release.id, None, is_known=is_known)
+            self._undo_write(release.id, record_before, is_known=is_known)
             raise file_errors.failure(error, "write the release") from error
         self._show("write", str(written))
 
@@ -196,23 +205,31 @@ class Deployer:
         self._prune()
 
     def _switch(
-        self, release: Release, before: str | None, site: Site | None, *, event: str, is_known: bool
+        self,
+        release: Release,
+        before: str | None,
+        site: Site | None,
+        *,
+        event: str,
+        is_known: bool,
+        record: Record | None = None,
     ) -> None:
-        running = self._in_use.read(before)
-        if site is not None:
-            self._in_use.wait_since_settled(_SIDECAR_READS_S)
+        """`record`: of the release as it was before this command, if it wrote another."""
         try:
-            self._in_use.add(release.id, before, offline=self._offline)
-            self._store.activate(release.id)
-            self._show("activate", f"release {release.id}" + (f" instead of {before}" if before else ""))
-            if site is not None:
-                self._announce(release, running, site, is_known=is_known)
-            else:
-                self._show("tell", "nobody: --offline")
+            with interruption.ignored_afterwards():
+                running = self._in_use.read(before)
+                if site is not None:
+                    self._in_use.wait_since_settled(_SIDECAR_READS_S)
+                self._in_use.add(release.id, before, offline=self._offline)
+                self._store.activate(release.id, back=event == "rollback")
+                self._show("activate", f"release {release.id}" + (f" instead of {before}" if before else ""))
+                if site is not None:
+                    self._announce(release, running, site, is_known=is_known)
+                else:
+                    self._show("tell", "nobody: --offline")
         except BaseException as error:
             if self._store.in_force() != release.id:  # it never was
-                if not is_known:
-                    self._undo_write(release.id, None, is_known=False)
+                self._undo_write(release.id, record, is_known=is_known)
                 raise
             self._audit(f"{event}-failed", release, before)
             if before is None:
@@ -239,7 +256,7 @@ class Deployer:
         why = error.message if isinstance(error, Failure) else "interrupted"
         try:
             release = Release(before, self._store.files(before) or {})
-            self._store.activate(before)
+            self._store.restore(before)
             self._show("back", f"release {before} is in force again")
             if site is not None:
                 self._announce(release, self._in_use.read(before), site, is_known=True)

@@ -16,8 +16,7 @@ def raised_once() -> Iterator[None]:
     so that the way back is not interrupted. For the main thread."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        _ignore()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
@@ -26,3 +25,18 @@ def raised_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ignored_afterwards() -> Iterator[None]:
+    """Within `raised_once`: when the body has ended, well or not, these signals are ignored for the rest of
+    it. One that comes before raises KeyboardInterrupt out of here."""
+    try:
+        yield
+    finally:
+        _ignore()
+
+
+def _ignore() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -23,7 +23,7 @@ class Record:
     deployed_at: datetime
     deployed_by: str
     comment: str  # empty: none
-    previous: str | None  # the release that was in force
+    previous: str | None  # the release that was in force until then
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -103,13 +103,18 @@ def releases(as_json: bool, settings: HostSettings) -> None:
     """
     store = ReleaseStore(settings.state_directory)
     try:
-        in_force, stored = store.in_force(), store.stored()
+        in_force, previous, stored = store.in_force(), store.one_before(), store.stored()
     except OSError as error:
         raise file_errors.failure(error, f"read `{settings.releases}`") from error
     if as_json:
         click.echo(
             json.dumps(
-                {"in_force": in_force, "releases": [_as_json(one, in_force) for one in stored]}, indent=2
+                {
+                    "in_force": in_force,
+                    "previous": previous,
+                    "releases": [_as_json(one, in_force) for one in stored],
+                },
+                indent=2,
             )
         )
     elif not stored:

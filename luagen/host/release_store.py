@@ -2,7 +2,8 @@
 
     <state directory>/releases/<id>/       as `luagen.release` writes them
                       releases/<id>.json   their records
-                      current              symlink to the one in force
+    <state directory>/current              symlink to the one in force
+                      history.json         those that were in force, one after another
 
 What has a dot in front is a temporary of the command that holds the lock, or of one that was killed.
 What changes something here needs the lock.
@@ -22,6 +23,7 @@ from pathlib import Path
 from luagen.artifacts import MANIFEST_FORMAT, SIDECAR_FORMAT
 from luagen.failure import Failure
 from luagen.host import records
+from luagen.host.history import History, Way
 from luagen.host.records import Record
 from luagen.release import Release, activate, is_id, write_release
 
@@ -44,6 +46,7 @@ class ReleaseStore:
         self._directory = directory
         self._releases = directory / "releases"
         self._link = directory / "current"
+        self._history = History(directory)
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -66,6 +69,19 @@ class ReleaseStore:
 
     def record(self, release: str) -> Record | None:
         return records.read(self._record_path(release))
+
+    def way(self) -> Way:
+        """Those that were in force one after another, the one that is last; () when there is none.
+
+        They need not be kept any more. Raises OSError.
+        """
+        current = self.in_force()
+        return () if current is None else self._history.until(current) or self._way_of_records(current)
+
+    def one_before(self) -> str | None:
+        """The id of the release that was in force before the one that is. Raises OSError."""
+        way = self.way()
+        return way[-2] if len(way) > 1 else None
 
     def find(self, prefix: str) -> str:
         """The one release whose id begins with `prefix`. Raises Failure, naming those that there are."""
@@ -127,8 +143,16 @@ class ReleaseStore:
         """Raises OSError."""
         records.write(record, self._record_path(record.release))
 
-    def activate(self, release: str) -> None:
-        """Puts a release in force, in one step. Raises OSError."""
+    def activate(self, release: str, *, back: bool = False) -> None:
+        """Puts a release in force, in one step: as the next on the way, or `back` at its place on the way,
+        if it has one. Raises OSError."""
+        way = self.way()
+        self._history.write(way if back and release in way else (*way, release))
+        activate(self._releases, release, self._link)
+
+    def restore(self, release: str) -> None:
+        """Takes back an `activate` of another release: puts the one before it in force again, in one step.
+        Writes nothing else, for a disk that is full. Raises OSError."""
         activate(self._releases, release, self._link)
 
     def discard(self, release: str) -> None:
@@ -144,9 +168,7 @@ class ReleaseStore:
 
         Returns what was removed. Raises OSError.
         """
-        current = self.in_force()
-        record = None if current is None else self.record(current)
-        kept = [name for name in (current, record.previous if record else None) if name is not None]
+        kept = list(dict.fromkeys(reversed(self.way()[-2:])))
         kept += [stored.release for stored in self.stored() if stored.release not in kept]
         removed = tuple(name for name in kept[max(keep, 2) :] if self.has(name))
         for name in removed:
@@ -157,7 +179,10 @@ class ReleaseStore:
         return removed
 
     def clean(self) -> None:
-        """Removes the temporaries of commands that were killed. Raises OSError."""
+        """Removes the temporaries of commands that were killed, and what the history has after the release
+        in force. Raises OSError."""
+        if way := self.way():
+            self._history.write(way)
         for directory in (self._directory, self._releases):
             for path in directory.glob(".*") if directory.is_dir() else ():
                 if path.is_dir() and not path.is_symlink():
@@ -171,6 +196,16 @@ class ReleaseStore:
         if not self._releases.is_dir():
             return set()
         return {path.name for path in self._releases.iterdir() if self.has(path.name)}
+
+    def _way_of_records(self, release: str) -> Way:
+        """The way to a release that no history tells of: versions before wrote records only, which can lead
+        in a circle."""
+        way = [release]
+        while (record := self.record(way[0])) is not None and record.previous is not None:
+            if record.previous in way:
+                break
+            way.insert(0, record.previous)
+        return tuple(way)
 
     def _record_path(self, release: str) -> Path:
         return self._releases / f"{release}.json"

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import shutil
+import stat
 import subprocess
 from collections import deque
 from collections.abc import Mapping
@@ -277,12 +279,18 @@ def last_events(journal: str) -> tuple[str, ...]:
 
 
 def _lighttpd_errors(configuration: lighttpd_config.MergedConfig) -> tuple[str, ...]:
-    """The last lines that lightgate's Lua wrote to the error log; () when this user may not read it."""
+    """The last lines that lightgate's Lua wrote to the error log; () when this user may not read it.
+
+    Its directory belongs to lighttpd's user: a FIFO there is not waited for, a link not followed.
+    """
     path = configuration.string("server.errorlog")
     if not path:
         return ()
     try:
-        with Path(path).open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ()
             file.seek(max(0, file.seek(0, 2) - _LOG_TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:

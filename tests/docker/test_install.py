@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from http.client import HTTPException
 
 import pytest
 
 from tests.docker.gated import PARTNER_SECRET, POLICY_FILE, Gated
-from tests.docker.host import NOT_INSTALLED, Host, mode_and_owner, snapshot
+from tests.docker.host import CHECKOUT, INSTALL_TIMEOUT_S, NOT_INSTALLED, Host, mode_and_owner, snapshot
 from tests.docker.tree import working_tree
 from tests.system.processes import poll
 
@@ -235,3 +236,83 @@ def test_install_keeps_what_is_the_operators(operated: Gated) -> None:
     assert "ExecStart=/usr/bin/lightgate-sidecar" in host.read("/usr/lib/systemd/system/lightgate.service")
     poll("callers get in", lambda: operated.gets_in(operated.fresh()))
     assert operated.members(operated.partner()).status == 200
+
+
+LIGHTTPD = "/etc/lighttpd/lighttpd.conf"
+INCLUDE = "/etc/lighttpd/conf-available/04-lightgate.conf"
+ENABLED = "/etc/lighttpd/conf-enabled/04-lightgate.conf"
+
+#: with which lighttpd does not start again: a configuration that it refuses, and one that it takes, with an
+#: address that somebody else has
+REFUSED = 'server.modules += ( "mod_nothere" )'
+TAKEN = '$SERVER["socket"] == "127.0.0.1:8181" { }'
+SOMEBODY_ELSE = "systemd-run --quiet --unit=other python3 -m http.server --bind 127.0.0.1 8181"
+
+
+def _install_where_lighttpd_does_not_start(host: Host, line: str) -> str:
+    """`make install` when its file for lighttpd is another one than before, as in an upgrade. Returns what it
+    said; lighttpd's configuration is as before then."""
+    host.checkout(working_tree(without=NOT_INSTALLED))
+    host.sh(
+        f"echo '# of the version before' >>{INCLUDE}; cp -p {LIGHTTPD} /root/; echo '{line}' >>{LIGHTTPD}"
+    )
+    done = host.run("make", "install", directory=CHECKOUT, timeout_s=INSTALL_TIMEOUT_S, status=None)
+    host.run("cp", "-p", "/root/lighttpd.conf", LIGHTTPD)
+    assert done.status != 0
+    return done.err
+
+
+def _strangers_get(gated: Gated, status: int) -> bool:
+    """Below /members/. False also while nobody answers."""
+    try:
+        return gated.members(None).status == status
+    except (OSError, HTTPException):
+        return False
+
+
+def test_install_does_not_open_a_guarded_site(fresh_gated: Gated) -> None:
+    """A configuration that lighttpd refuses: lighttpd runs on, with the gate."""
+    host = fresh_gated.host
+    activations = _activations(host)["lighttpd.service"]
+    said = _install_where_lighttpd_does_not_start(host, REFUSED)
+    assert host.run("readlink", "-e", ENABLED).out.strip() == INCLUDE
+    assert _activations(host)["lighttpd.service"] == activations
+    assert fresh_gated.members(None).status == 401
+    assert "lighttpd refuses its configuration, so it was not restarted" in said
+    assert "mod_nothere" in said
+    host.make("install")
+    assert _activations(host)["lighttpd.service"] != activations
+    poll("lighttpd refuses strangers", lambda: _strangers_get(fresh_gated, 401))
+
+
+def test_install_leaves_a_guarded_site_closed(fresh_gated: Gated) -> None:
+    """A restart that fails: no lighttpd is better than one without the gate."""
+    host = fresh_gated.host
+    host.sh(SOMEBODY_ELSE)
+    poll("somebody else listens", lambda: "8181" in host.run("ss", "-Hltn").out)
+    said = _install_where_lighttpd_does_not_start(host, TAKEN)
+    assert host.run("readlink", "-e", ENABLED).out.strip() == INCLUDE
+    poll("systemd gives up", lambda: host.state("lighttpd.service") == "failed")
+    assert "lighttpd does not start; lightgate was left in it, so the site is down and not open" in said
+    assert "Address already in use" in said
+    host.systemctl("reset-failed", "lighttpd.service")
+    host.systemctl("restart", "lighttpd.service")
+    poll("lighttpd refuses strangers", lambda: _strangers_get(fresh_gated, 401))
+
+
+def test_install_takes_out_what_it_has_put_in(fresh_gated: Gated) -> None:
+    """A lighttpd that was not guarded before runs on as it was."""
+    host = fresh_gated.host
+    host.sh("lighty-disable-mod lightgate && systemctl restart lighttpd.service")
+    poll("lighttpd runs", lambda: _strangers_get(fresh_gated, 200))
+    host.sh(SOMEBODY_ELSE)
+    poll("somebody else listens", lambda: "8181" in host.run("ss", "-Hltn").out)
+    host.checkout(working_tree(without=NOT_INSTALLED))
+    host.sh(f"sed -i '$ a {TAKEN}' {CHECKOUT}/lighttpd/conf/04-lightgate.conf")
+    done = host.run("make", "install", directory=CHECKOUT, timeout_s=INSTALL_TIMEOUT_S, status=None)
+    assert done.status != 0
+    assert "lighttpd does not start with lightgate in it, so it was taken out again" in done.err
+    assert "Address already in use" in done.err
+    assert host.run("test", "-e", ENABLED, status=None).status == 1
+    assert host.state("lighttpd.service") == "active"
+    assert _strangers_get(fresh_gated, 200)

@@ -269,6 +269,19 @@ def test_rotate_when_the_restart_fails(credentials: Credentials) -> None:
     assert status == 1
     assert "broken; the new secret is stored, the sidecar goes on with the old one\n" in err
     assert (credentials.plain / "x").read_text() == OTHER
+    assert credentials.site.audit()[-1]["event"] == "credential-rotate"
+
+
+def test_rotate_when_the_audit_log_cannot_be_written(credentials: Credentials) -> None:
+    """The old secret may have leaked: what matters first is that it is no longer taken."""
+    credentials.site.audit_log.mkdir(parents=True)
+    warning = f"warning: cannot write the audit log `{credentials.site.audit_log}`: is a directory\n"
+    assert credentials.run("set", "x", stdin=SECRET)[::2] == (0, warning)
+    status, out, err = credentials.run("rotate", "x", stdin=OTHER)
+    assert (status, err) == (0, warning)
+    assert out.endswith("restarted the sidecar: it has the new secret, and no request was lost\n")
+    assert credentials.site.told() == ["restart sidecar"]
+    assert (credentials.plain / "x").read_text() == OTHER
 
 
 def test_rotate_without_a_service_says_so(credentials: Credentials) -> None:

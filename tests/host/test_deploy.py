@@ -292,6 +292,37 @@ def test_an_interrupted_deploy_goes_back(running: Site, number: signal.Signals) 
     assert running.in_force() == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_way_back_is_not_interrupted(running: Site, number: signal.Signals) -> None:
+    """The release fails by itself; the first signal comes while the one before is put in force again."""
+    before, releases = running.in_force(), running.releases()
+    running.configure(
+        health_url=f"http://127.0.0.1:{running.port}/page.txt",  # which GONE refuses
+        reload_sidecar=[
+            *("/bin/sh", "-c", f"touch {running.directory}/back; sleep 2; kill -HUP $(cat $0)"),
+            f"{running.directory}/sidecar.pid",
+        ],
+    )
+    running.policy_file.write_text(GONE)
+    command = subprocess.Popen(
+        running.command("deploy", "--json"),
+        env=running.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+    poll("it goes back", (running.directory / "back").exists, 30)
+    os.killpg(command.pid, number)  # as a terminal does
+    out, err = command.communicate(timeout=60)
+    assert (command.returncode, err) == (1, "")
+    report = json.loads(out)
+    assert (report["ok"], report["in_force"]) == (False, before)
+    assert f"403; release {before} is in force again" in report["error"]["message"]
+    assert (running.in_force(), running.releases()) == (before, releases)
+
+
 # --- under load --------------------------------------------------------------------------------------
 
 

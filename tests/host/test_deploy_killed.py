@@ -16,6 +16,7 @@ import pytest
 
 from luagen import compile_policy
 from luagen.host.deploy import Deployer
+from luagen.host.release_store import ReleaseStore
 from luagen.host.settings import HostSettings
 from tests.host.site import POLICY
 from tests.system.processes import REPOSITORY
@@ -53,7 +54,7 @@ def deploy(directory: Path) -> str:
     compilation = compile_policy(host.policy, host.deployment())
     assert compilation.release is not None
     assert compilation.policy is not None
-    said = {}
+    said: dict[str, str] = {}
     deployer = Deployer(host, said.__setitem__, comment="", offline=True)
     deployer.deploy(compilation.release, compilation.policy)
     return said.get("prune", "")
@@ -114,10 +115,12 @@ def check_whole(directory: Path, allowed: set[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A state directory in which `old` is in force, and the moments of a deploy of `new` to a copy of it."""
+    """A state directory in which `old` is in force, and the moments of a deploy of `new` to a copy of it.
+    `way`: what was in force until then, `old` last."""
 
     directory: Path
     work: Path
+    way: tuple[str, ...]
     old: str
     new: str
     moments: list[Moment]
@@ -146,9 +149,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     directory, work = root / "prepared", root / "work"
     directory.mkdir()
     policy = directory / "lightgate.toml"
-    for number in (1, 2):
-        policy.write_text(f"{POLICY}# {number}\n")
-        deploy(directory)
+    policy.write_text(f"{POLICY}# 1\n")
+    deploy(directory)
+    first = (directory / "state" / "current").readlink().name
+    policy.write_text(f"{POLICY}# 2\n")
+    deploy(directory)
     old = (directory / "state" / "current").readlink().name
     policy.write_text(f"{POLICY}# new\n")
     shutil.copytree(directory, work, symlinks=True)
@@ -157,7 +162,27 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     assert new != old
     assert len(found) > 40
     assert {"rename", "symlink", "fsync", "write"} <= {moment.call for moment in found}
-    return Prepared(directory, work, old, new, found)
+    return Prepared(directory, work, (first, old), old, new, found)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The same where `new` was in force before: a policy that came back."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    root = tmp_path_factory.mktemp("known")
+    directory, work = root / "prepared", root / "work"
+    work.mkdir()
+    way: list[str] = []
+    for number in (1, 2, 3):
+        (work / "lightgate.toml").write_text(f"{POLICY}# {number}\n")
+        deploy(work)
+        way.append((work / "state" / "current").readlink().name)
+    (work / "lightgate.toml").write_text(f"{POLICY}# 2\n")
+    shutil.copytree(work, directory, symlinks=True)
+    found = moments(work)
+    assert (work / "state" / "current").readlink().name == way[1]
+    return Prepared(directory, work, tuple(way), way[-1], way[1], found)
 
 
 def test_killed_at_any_moment(prepared: Prepared) -> None:
@@ -168,12 +193,51 @@ def test_killed_at_any_moment(prepared: Prepared) -> None:
         done = prepared.inject(moment, "signal=KILL")
         assert done.returncode == -signal.SIGKILL, (moment, done)
         check_whole(work, {prepared.old, new})
+        check_way(prepared)
         seen.add(prepared.in_force())
         deploy(work)
         check_whole(work, {new})
         assert [path.name for path in (work / "state").rglob(".*")] == [], moment
         assert len(list((work / "state" / "releases").glob("*.json"))) == 2, moment
     assert seen == {prepared.old, new}
+
+
+def check_way(prepared: Prepared) -> None:
+    """The way back is that of the release in force."""
+    way = prepared.way if prepared.in_force() == prepared.old else (*prepared.way, prepared.new)
+    assert ReleaseStore(prepared.work / "state").way() == way
+
+
+def test_a_release_that_comes_back_keeps_the_way_when_it_is_killed(known: Prepared) -> None:
+    seen = set()
+    for moment in known.moments:
+        if moment.call not in ("rename", "symlink", "fsync"):
+            continue  # one in between each two of these is like another
+        known.reset()
+        assert known.inject(moment, "signal=KILL").returncode == -signal.SIGKILL
+        check_whole(known.work, {known.old, known.new})
+        check_way(known)
+        seen.add(known.in_force())
+        deploy(known.work)
+        assert known.in_force() == known.new
+        check_way(known)
+    assert seen == {known.old, known.new}
+
+
+@pytest.mark.parametrize("call", ["symlink", "rename"])
+def test_a_release_that_did_not_come_back_keeps_its_record(known: Prepared, call: str) -> None:
+    failed = 0
+    for moment in (one for one in known.moments if one.call == call):
+        known.reset()
+        record = known.work / "state" / "releases" / f"{known.new}.json"
+        before = record.read_bytes()
+        if known.inject(moment, "error=ENOSPC").returncode == 0:
+            continue
+        failed += 1
+        check_whole(known.work, {known.old})
+        check_way(known)
+        assert record.read_bytes() == before, moment
+    assert failed
 
 
 @pytest.mark.parametrize("call", ["mkdir", "symlink", "rename", "write"])

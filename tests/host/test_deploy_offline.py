@@ -49,6 +49,7 @@ def test_the_first_release(site: Site) -> None:
         "current": 0o777,
         "lock": 0o600,
         "in-use.json": 0o644,
+        "history.json": 0o644,
     }
     assert stat.S_IMODE(site.state.stat().st_mode) == 0o755
     manifest = json.loads((site.current / "manifest.json").read_text())
@@ -93,7 +94,7 @@ def test_for_programs(site: Site) -> None:
 
 def test_nothing_to_list_or_to_go_back_to(site: Site) -> None:
     assert site.run("releases").out == "no releases yet: lightgate deploy\n"
-    assert site.run("releases", "--json").json() == {"in_force": None, "releases": []}
+    assert site.run("releases", "--json").json() == {"in_force": None, "previous": None, "releases": []}
     done = site.run("rollback")
     assert (done.status, done.err) == (1, "error: no release is in force\n  = help: lightgate deploy\n")
 
@@ -104,6 +105,47 @@ def test_rollback_without_services(site: Site) -> None:
     site.deploy(f"{POLICY}# 2\n", "--offline")
     assert site.run("rollback", "--offline").status == 0
     assert site.in_force() == first
+
+
+def deployed(site: Site, number: int) -> str:
+    """Deploys one of several policies. Returns its release."""
+    assert site.deploy(f"{POLICY}# {number}\n", "--offline").status == 0
+    return site.in_force()
+
+
+def rolled_back(site: Site, *arguments: str) -> str:
+    done = site.run("rollback", "--offline", *arguments)
+    assert (done.status, done.err) == (0, "")
+    return site.in_force()
+
+
+def test_rollbacks_do_not_go_in_circles(site: Site) -> None:
+    """A policy that came back is twice on the way."""
+    x, a, b = (deployed(site, number) for number in range(3))
+    assert deployed(site, 1) == a
+    assert site.run("releases", "--json").json()["previous"] == b
+    assert [rolled_back(site) for _ in range(3)] == [b, a, x]
+    done = site.run("rollback", "--offline")
+    assert (done.status, f"error: no release was in force before {x}\n" in done.err) == (1, True)
+    assert site.run("releases", "--json").json()["previous"] is None
+
+
+def test_the_way_back_from_a_release_that_was_named(site: Site) -> None:
+    x, a, b, c = (deployed(site, number) for number in range(4))
+    # back: those in between are behind us
+    assert rolled_back(site, a) == a
+    # and forward: what was in force until now is the one before
+    assert rolled_back(site, c) == c
+    assert [rolled_back(site), rolled_back(site)] == [a, x]
+    assert deployed(site, 2) == b
+    assert rolled_back(site) == x
+
+
+def test_the_way_back_of_versions_that_wrote_records_only(site: Site) -> None:
+    x, a, b = (deployed(site, number) for number in range(3))
+    (site.state / "history.json").unlink()
+    assert deployed(site, 1) == a
+    assert [rolled_back(site) for _ in range(3)] == [b, a, x]
 
 
 def test_an_audit_log_that_cannot_be_written_is_a_warning(site: Site) -> None:

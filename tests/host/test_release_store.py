@@ -178,7 +178,7 @@ def test_prune_keeps_the_latest(store: ReleaseStore, tmp_path: Path) -> None:
 
 def test_prune_keeps_the_one_in_force_and_the_one_before(store: ReleaseStore) -> None:
     ids = fill(store, 6)
-    store.activate(ids[1])
+    store.activate(ids[1], back=True)
     assert set(store.prune(2)) == set(ids) - {ids[0], ids[1]}
     assert store.in_force() == ids[1]
 
@@ -202,8 +202,60 @@ def test_clean_removes_what_killed_commands_left(store: ReleaseStore, tmp_path: 
     (tmp_path / "releases" / f".{one}.json.xyz").touch()
     (tmp_path / ".link").symlink_to("releases")
     store.clean()
-    assert names(tmp_path) == {"current", "releases"}
+    assert names(tmp_path) == {"current", "releases", "history.json"}
     assert names(tmp_path / "releases") == {one, f"{one}.json"}
+
+
+# --- the way back ------------------------------------------------------------------------------------
+
+
+def test_the_way_ends_at_the_release_in_force(store: ReleaseStore, tmp_path: Path) -> None:
+    x, a, b = fill(store, 3)
+    store.activate(a)
+    assert store.way() == (x, a, b, a)
+    store.activate(b, back=True)
+    assert (store.way(), store.one_before()) == ((x, a, b), a)
+    # which did not answer, say
+    store.restore(a)
+    assert store.way() == (x, a, b, a)
+    # a command that was killed before it moved the link
+    history = tmp_path / "history.json"
+    store.activate(x)
+    store.restore(a)
+    assert (store.way(), "history.json" in names(tmp_path)) == ((x, a, b, a), True)
+    store.clean()
+    assert json.loads(history.read_text()) == {"format": 1, "releases": [x, a, b, a]}
+
+
+def test_of_a_long_way_the_end_is_written_down(store: ReleaseStore, tmp_path: Path) -> None:
+    a, b = fill(store, 2)
+    for _ in range(60):
+        store.activate(a)
+        store.activate(b)
+    assert store.way() == (a, b) * 50
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"format": 2}', '{"format": 1, "releases": [3]}'])
+def test_the_way_of_records(store: ReleaseStore, tmp_path: Path, content: str | None) -> None:
+    """Where no history can be read: records, which can lead in a circle, and are then followed once."""
+    ids = fill(store, 3)
+    (tmp_path / "history.json").unlink()
+    if content is not None:
+        (tmp_path / "history.json").write_text(content)
+    assert store.way() == tuple(ids)
+    store.write_record(record(release(0), 0, ids[2]))
+    assert store.way() == tuple(ids)
+
+
+def test_a_link_that_was_moved_by_hand(store: ReleaseStore, tmp_path: Path) -> None:
+    ids = fill(store, 2)
+    by_hand = release(9).id
+    store.write(release(9))
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to(f"releases/{by_hand}")
+    assert (store.way(), store.one_before()) == ((by_hand,), None)
+    (tmp_path / "current").unlink()
+    assert (store.way(), store.one_before(), ids[1] in names(tmp_path / "releases")) == ((), None, True)
 
 
 # --- what services may run with ----------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 from luagen.host.sidecar_client import Metrics
 from luagen.host.status import decisions, last_events
+from tests.host.site import Site
 
 
 def line(level: str, event: str, **fields: object) -> str:
@@ -48,3 +50,17 @@ def test_decisions_by_outcome() -> None:
         {sample("allow", ""): 3.0, sample("refuse", "expired"): 2.0, sample("refuse", "x"): 1.0}
     )
     assert decisions(metrics) == {"allow": 3, "refuse": 3, "unavailable": 0}
+
+
+def test_an_error_log_that_is_none(site: Site) -> None:
+    """Its directory belongs to lighttpd's user: what that puts there, root neither waits for nor follows."""
+    assert site.deploy(None, "--offline").status == 0
+    log = site.directory / "error.log"
+    log.write_text("lightgate: a\n")
+    assert site.run("status", "--json").json()["lighttpd"]["errors"] == ["lightgate: a"]
+    log.rename(site.directory / "other")
+    log.symlink_to(site.directory / "other")
+    assert site.run("status", "--json").json()["lighttpd"]["errors"] == []
+    log.unlink()
+    os.mkfifo(log)
+    assert site.run("status", "--json").json()["lighttpd"]["errors"] == []
