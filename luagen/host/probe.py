@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from luagen.failure import Failure
+from luagen.host import listening
+from luagen.host.access import account, user_name
 from luagen.host.http_get import Answer, get
 from luagen.host.local_url import loopback_source
 
@@ -28,10 +31,11 @@ _PAGE_DEADLINE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where to ask: lighttpd itself, and a page of the site or none."""
+    """Where to ask: lighttpd itself, which `lighttpd_user` runs, and a page of the site or none."""
 
     base_urls: tuple[str, ...]
     health_url: str | None
+    lighttpd_user: str
 
 
 def probe(site: Site, release: str, *, reloaded: bool) -> str:
@@ -45,7 +49,8 @@ def probe(site: Site, release: str, *, reloaded: bool) -> str:
 
 def require_listener(site: Site) -> None:
     """Raises Failure when lighttpd answers nowhere, whatever it says."""
-    asked = asyncio.run(_poll([base + _LUA_ONLY for base in site.base_urls], lambda _: True, 0.0))
+    urls = [base + _LUA_ONLY for base in site.base_urls]
+    asked = asyncio.run(_poll(urls, lambda _: True, 0.0, site.lighttpd_user))
     if asked.url is None:
         url, words, _ = asked.first
         raise Failure(
@@ -57,7 +62,7 @@ def require_listener(site: Site) -> None:
 async def _probe(site: Site, release: str, deadline_s: float) -> str:
     started = time.monotonic()
     urls = [base + HEALTH for base in site.base_urls]
-    asked = await _poll(urls, lambda answer: _is_healthy(answer, release), deadline_s)
+    asked = await _poll(urls, lambda answer: _is_healthy(answer, release), deadline_s, site.lighttpd_user)
     if asked.url is None:
         raise Failure(
             f"release {release} does not answer within {deadline_s:.0f} s: {_seen(asked.first, release)}",
@@ -82,13 +87,16 @@ class _Asked:
     first: tuple[str, str, Answer | None]  # of the first URL: itself, the last answer in words, and as it was
 
 
-async def _poll(urls: list[str], is_right: Callable[[Answer], bool], deadline_s: float) -> _Asked:
-    """Asks the URLs in turn until one answers as wanted."""
+async def _poll(
+    urls: list[str], is_right: Callable[[Answer], bool], deadline_s: float, server: str | None = None
+) -> _Asked:
+    """Asks the URLs in turn until one answers as wanted. `server`: the user whose listeners are believed,
+    next to root's; None: all are."""
     end = time.monotonic() + deadline_s
     while True:
         seen: list[tuple[str, str, Answer | None]] = []
         for url in urls:
-            answer, words = await _ask(url)
+            answer, words = await _ask(url, server)
             if answer is not None and is_right(answer):
                 return _Asked(url, (url, words, answer))
             seen.append((url, words, answer))
@@ -97,15 +105,33 @@ async def _poll(urls: list[str], is_right: Callable[[Answer], bool], deadline_s:
         await asyncio.sleep(_POLL_S)
 
 
-async def _ask(url: str) -> tuple[Answer | None, str]:
-    host = urlsplit(url).hostname or ""
-    source = loopback_source(host)
+async def _ask(url: str, server: str | None) -> tuple[Answer | None, str]:
+    parts = urlsplit(url)
+    source = loopback_source(parts.hostname or "")
     try:
+        if server is not None and (stranger := _stranger(parts, server)):
+            return None, stranger
         # A certificate is for the site's name, and this is its address on this machine.
         answer = await get(url, timeout_s=_ANSWER_S, source=source, verify=source is None)
     except OSError as error:
         return None, (error.strerror or str(error) or "no connection").lower()
     return answer, str(answer.status)
+
+
+def _stranger(url: SplitResult, server: str) -> str | None:
+    """Why an answer from there proves nothing, None when it does: release ids are no secret, and anybody can
+    open a port that lighttpd has left."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    owners = listening.tcp_owners(url.hostname or "", port)
+    if owners is None:
+        return None
+    if not owners:
+        return "connection refused"
+    trusted = {0, os.geteuid()}  # who runs this could as well do without it
+    if (user := account(server)) is not None:
+        trusted.add(user.uid)
+    strangers = sorted(map(user_name, owners - trusted))
+    return f"a program of user {strangers[0]} listens there, not root's or {server}'s" if strangers else None
 
 
 def _is_healthy(answer: Answer, release: str) -> bool:

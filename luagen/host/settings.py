@@ -6,7 +6,7 @@ have no such file. Read like a policy: all mistakes at once, each with its place
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luagen import document, text_file
@@ -72,6 +72,7 @@ Command = tuple[str, ...]  # arguments, the program first; () does nothing
 class HostSettings:
     """The host as its file describes it. Paths are absolute; a command of no arguments is not run."""
 
+    file: Path | None = field(default=None, compare=False)  # where this was read; None: all are defaults
     policy: Path = Path("/etc/lightgate/lightgate.toml")
     state_directory: Path = Path("/var/lib/lightgate")
     run_directory: Path = Path("/run/lightgate")
@@ -130,7 +131,7 @@ def load(path: Path | None) -> tuple[HostSettings | None, tuple[Diagnostic, ...]
     if root is None:
         return None, bag.sorted()
     settings = _Reader(TableReader(root, KEYS, "the host file", bag)).settings()
-    return (None if bag.has_errors else settings), bag.sorted()
+    return (None if bag.has_errors else replace(settings, file=path)), bag.sorted()
 
 
 class _Reader:

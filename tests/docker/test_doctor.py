@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -74,6 +75,19 @@ FAULTS = {
         "/etc/lightgate/lightgate.toml",
         "lightgate deploy",
     ),
+    "directory that others can change": Fault(
+        "chmod 0777 /etc/lightgate",
+        "chmod 0755 /etc/lightgate",
+        "others than root can change /etc/lightgate ",
+        "chmod go-w /etc/lightgate",
+    ),
+    "link in the sidecar's directory": Fault(
+        "mv /run/lightgate/secrets /run/lightgate/kept; "
+        "runuser -u lightgate -- ln -s /etc/shadow /run/lightgate/secrets",
+        "rm /run/lightgate/secrets; mv /run/lightgate/kept /run/lightgate/secrets",
+        "/run/lightgate/secrets is a link",
+        "rm /run/lightgate/secrets",
+    ),
     "issuer without an address": Fault(
         "cp /etc/hosts /root/hosts; echo '192.0.2.1 login.lightgate.test' >>/etc/hosts",
         "cat /root/hosts >/etc/hosts",
@@ -90,6 +104,18 @@ def test_healthy_host(gated: Gated) -> None:
     # a container's clock is its machine's, which these tests leave as it is
     found = [one for one in report["findings"] if one["level"] != "ok" and one["group"] != "clock"]
     assert found == []
+
+
+def test_a_sidecar_that_cannot_start_is_waited_for_once(gated: Gated) -> None:
+    fault = FAULTS["sidecar down"]
+    gated.host.sh(fault.plant + "; systemctl start lightgate.socket")
+    try:
+        started = time.monotonic()
+        gated.host.lightgate("doctor", "--json", status=None)
+        assert time.monotonic() - started < 12
+    finally:
+        gated.host.sh(fault.mend)
+        poll("callers get in again", lambda: gated.gets_in(gated.fresh()))
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from luagen import compile_policy, resources
 from luagen.host import settings
@@ -39,6 +43,18 @@ class Found:
 
     def messages(self, level: Level) -> list[str]:
         return [finding.message for finding in self.findings if finding.level is level]
+
+
+@contextmanager
+def roots_site() -> Iterator[Site]:
+    """A site in a directory that only root can change, as nothing below /tmp is; other users have no such
+    directory."""
+    with tempfile.TemporaryDirectory(prefix="lgh", dir="/run" if os.geteuid() == 0 else "/tmp") as name:
+        site = Site(Path(name))
+        site.port = 1  # nobody listens there
+        site.write_lighttpd_config()
+        yield site
+        site.stop()
 
 
 def put_in_force(site: Site, policy: str = POLICY) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,25 +17,26 @@ from luagen.host.doctor.facts import Check, Facts
 from luagen.host.doctor.finding import Level
 from luagen.host.doctor.reach import IssuerSeen
 from luagen.host.doctor.run import GROUPS, findings
-from tests.host.doctor_at import examine, facts_of, put_in_force
+from tests.host.doctor_at import examine, facts_of, put_in_force, roots_site
 from tests.host.site import Site, with_issuer
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
 
 
 @pytest.fixture
-def site(site: Site) -> Site:
+def site() -> Iterator[Site]:
     """With a release, and everything owned by the right users, which are root and root. Nothing runs."""
-    site.configure(
-        lighttpd_user="root",
-        sidecar_user="root",
-        sealed_credentials_directory=str(site.directory / "credentials.encrypted"),
-    )
-    put_in_force(site)
-    (site.directory / "credentials.encrypted").mkdir(mode=0o700)
-    (site.directory / "log").mkdir(mode=0o750)
-    (site.directory / "run").chmod(0o2750)
-    return site
+    with roots_site() as site:
+        site.configure(
+            lighttpd_user="root",
+            sidecar_user="root",
+            sealed_credentials_directory=str(site.directory / "credentials.encrypted"),
+        )
+        put_in_force(site)
+        (site.directory / "credentials.encrypted").mkdir(mode=0o700)
+        (site.directory / "log").mkdir(mode=0o750)
+        (site.directory / "run").chmod(0o2750)
+        yield site
 
 
 # --- checks never raise ------------------------------------------------------------------------------
@@ -198,13 +200,10 @@ def test_users_that_are_not_there(site: Site) -> None:
         ("state/current/request.lua", 0o600, 0o644),
         ("state/current", 0o775, 0o755),
         ("run", 0o755, 0o2750),
-        ("run/secrets", 0o755, 0o2750),
-        ("run/keys", 0o770, 0o700),
         ("log", 0o755, 0o750),
     ],
 )
 def test_a_wrong_mode(site: Site, path: str, mode: int, right: int) -> None:
-    (site.directory / "run" / "keys").mkdir(mode=0o700)
     place = (site.directory / path).resolve()
     place.chmod(mode)
     assert examine(site, "permissions", "layout").only() == (
@@ -220,11 +219,11 @@ def test_a_wrong_owner(site: Site) -> None:
     shutil.chown(script, "www-data")
     shutil.chown(site.directory / "run", group="www-data")
     assert examine(site, "permissions", "layout").bad == [
-        ("error", f"{script} belongs to www-data, not to root", f"sudo chown root {script}"),
+        ("error", f"{script} belongs to www-data, not to root", f"sudo chown -h root {script}"),
         (
             "error",
             f"{site.directory}/run belongs to root:www-data, not to root:root",
-            f"sudo chown root:root {site.directory}/run",
+            f"sudo chown -h root:root {site.directory}/run",
         ),
     ]
 
@@ -239,13 +238,146 @@ def test_a_directory_that_is_not_there(site: Site) -> None:
 
 
 @as_root
-def test_a_policy_that_others_can_change(site: Site) -> None:
-    site.policy_file.chmod(0o664)
-    assert examine(site, "permissions", "policy").only() == (
-        "warning",
-        f"others than root can change {site.policy_file} (mode 0664)",
-        f"sudo chmod go-w {site.policy_file}",
+def test_wrong_modes_where_the_sidecar_may_plant_links(site: Site) -> None:
+    """Between the doctor's look and root's chmod, a directory there may become a link to /etc/shadow."""
+    keys, secrets = site.directory / "run" / "keys", site.directory / "run" / "secrets"
+    keys.mkdir()
+    keys.chmod(0o770)
+    secrets.chmod(0o755)
+    assert examine(site, "permissions", "layout").bad == [
+        (
+            "error",
+            f"{secrets} has mode 0755, not 2750",
+            "sudo systemd-tmpfiles --create lightgate.conf",
+        ),
+        ("error", f"{keys} has mode 0770, not 0700", f"sudo -u root chmod 0700 {keys}"),
+    ]
+
+
+@as_root
+@pytest.mark.parametrize("name", ["secrets", "keys", "http.sock"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_link_that_the_sidecars_user_has_planted(site: Site, name: str, dangling: bool) -> None:
+    path = site.directory / "run" / name
+    if path.is_dir():
+        path.rmdir()
+    target = site.directory / "htdocs" / "target"
+    if not dangling:
+        target.touch(mode=0o644)
+    path.symlink_to(target)
+    os.chown(path, 54_321, -1, follow_symlinks=False)
+    level, message, help = examine(site, "permissions", "layout").only()
+    assert (level, message) == ("error", f"{path} is a link of 54321's, and lightgate makes none there")
+    assert help.startswith(f"find out who put it there; sudo rm {path}")
+    assert "chmod" not in help and "chown" not in help
+
+
+@as_root
+def test_a_directory_that_root_has_moved(site: Site) -> None:
+    moved = site.directory / "moved"
+    (site.directory / "log").rename(moved)
+    (site.directory / "log").symlink_to(moved)
+    assert examine(site, "permissions", "layout").bad == []
+    moved.chmod(0o700)
+    assert examine(site, "permissions", "layout").only() == (
+        "error",
+        f"{moved} has mode 0700, not 0750",
+        f"sudo chmod 0750 {moved}",
     )
+
+
+# --- what others can change --------------------------------------------------------------------------
+
+
+@as_root
+def test_only_root_can_change_it(site: Site) -> None:
+    found = examine(site, "permissions", "changed by others")
+    assert found.bad == []
+    assert len(found.messages(Level.OK)) == 1
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("path", "mode", "endangered"),
+    [
+        ("lightgate.toml", 0o664, "the policy"),
+        ("host.toml", 0o666, "the host file"),
+        ("lighttpd.conf", 0o646, "lighttpd's configuration"),
+        ("keys/corp.json", 0o620, "the key file {directory}/keys/corp.json"),
+        ("keys", 0o777, "the key file {directory}/keys/corp.json"),
+        (
+            ".",
+            0o775,
+            "the policy and the host file and the key file {directory}/keys/corp.json and "
+            "lighttpd's configuration and the releases and credentials and the sockets",
+        ),
+    ],
+)
+def test_what_others_can_change(site: Site, path: str, mode: int, endangered: str) -> None:
+    (site.directory / "keys").mkdir(mode=0o755)
+    (site.directory / "keys" / "corp.json").touch(mode=0o644)
+    site.policy_file.write_text('[auth.corp]\njwks_file = "keys/corp.json"\n')
+    place = site.directory / path
+    place.chmod(mode)
+    assert examine(site, "permissions", "changed by others").only() == (
+        "error",
+        f"others than root can change {place} (mode {mode:04o}): "
+        + endangered.format(directory=site.directory),
+        f"sudo chmod go-w {place}",
+    )
+
+
+@as_root
+def test_a_directory_for_everybody(site: Site) -> None:
+    """In a sticky directory nobody may replace root's file; when that is away, anybody may take its name."""
+    with tempfile.NamedTemporaryFile("w", dir="/tmp", suffix=".toml") as policy:
+        site.configure(policy=policy.name)
+        level, message, help = examine(site, "permissions", "changed by others").only()
+    assert (level, message) == ("error", "others than root can change /tmp (mode 1777): the policy")
+    assert "chmod" not in help
+    assert help == "move that out of /tmp, below a directory that only root can change"
+
+
+@as_root
+def test_what_belongs_to_somebody_else(site: Site) -> None:
+    shutil.chown(site.policy_file, "www-data")
+    assert examine(site, "permissions", "changed by others").only() == (
+        "error",
+        f"{site.policy_file} belongs to www-data, who can change the policy",
+        f"sudo chown -h root {site.policy_file}",
+    )
+
+
+@as_root
+def test_links_on_the_way(site: Site) -> None:
+    """The way to a policy goes through the link's own directory, and through those of what it names."""
+    links, real = site.directory / "links", site.directory / "real"
+    links.mkdir(mode=0o755)
+    real.mkdir(mode=0o755)
+    (real / "lightgate.toml").touch(0o644)
+    (links / "here").symlink_to("../links/../real")
+    site.configure(policy=str(links / "here" / "lightgate.toml"))
+    check = ("permissions", "changed by others")
+    assert examine(site, *check).bad == []
+    real.chmod(0o777)
+    assert examine(site, *check).only()[1].startswith(f"others than root can change {real} (mode 0777)")
+    real.chmod(0o755)
+    links.chmod(0o777)
+    assert examine(site, *check).only()[1].startswith(f"others than root can change {links} (mode 0777)")
+    links.chmod(0o755)
+    os.chown(links / "here", 54_321, -1, follow_symlinks=False)
+    assert examine(site, *check).only() == (
+        "error",
+        f"{links}/here belongs to 54321, who can change the policy",
+        f"sudo chown -h root {links}/here",
+    )
+
+
+@as_root
+def test_links_in_a_circle_end(site: Site) -> None:
+    (site.directory / "loop").symlink_to("loop")
+    site.configure(policy=str(site.directory / "loop" / "lightgate.toml"))
+    assert examine(site, "permissions", "changed by others").only()[0] == "error"
 
 
 @as_root

@@ -334,6 +334,67 @@ def test_one_address_for_a_whole_connection(site: Site) -> None:
     assert look(without_h2, "forwarded addresses", version=(1, 4, 69)).bad == []
 
 
+@pytest.mark.parametrize(
+    ("forwarder", "trusted"),
+    [
+        ('"all" => "trust"', "all"),
+        ('"127.0.0.1" => "trust", "ALL" => "Trust"', "ALL"),
+        ('"0.0.0.0/0" => "trust"', "0.0.0.0/0"),
+        ('"128.0.0.0/1" => "trust"', "128.0.0.0/1"),
+        ('"::/0" => "trust"', "::/0"),
+    ],
+)
+def test_everybody_is_a_front(site: Site, forwarder: str, trusted: str) -> None:
+    lines = f'server.modules += ( "mod_extforward" )\nextforward.forwarder = ( {forwarder} )'
+    level, message, help = look(with_config(site, last=lines), "fronts").only()
+    assert (level, message) == (
+        "error",
+        f'`extforward.forwarder` trusts "{trusted}": every client chooses its `request.ip`, '
+        "and may pass for one on this machine",
+    )
+    assert help.startswith("name the front's addresses")
+
+
+def test_everybody_is_a_front_inside_a_condition(site: Site) -> None:
+    lines = (
+        'server.modules += ( "mod_extforward" )\n'
+        '$HTTP["host"] == "a" {\nextforward.forwarder = ( "all" => "trust" )\n}'
+    )
+    _, message, _ = look(with_config(site, last=lines), "fronts").only()
+    assert message.startswith('`extforward.forwarder` inside $HTTP["host"] == "a" trusts "all"')
+
+
+@pytest.mark.parametrize(
+    "forwarder",
+    ['"all" => "untrusted"', '"192.0.2.1" => "trust"', '"10.0.0.0/8" => "trust", "fc00::/7" => "trust"', ""],
+)
+def test_fronts_that_are_named(site: Site, forwarder: str) -> None:
+    lines = f'server.modules += ( "mod_extforward" )\nextforward.forwarder = ( {forwarder} )'
+    found = look(with_config(site, last=lines), "fronts")
+    assert (found.bad, len(found.findings)) == ([], 1)
+    without_module = with_config(site, last='extforward.forwarder = ( "all" => "trust" )')
+    assert look(without_module, "fronts").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "inside"),
+    [("", "", ""), ('$HTTP["host"] == "a" {\n', "\n}", ' inside $HTTP["host"] == "a"')],
+)
+def test_an_error_handler(site: Site, before: str, after: str, inside: str) -> None:
+    lines = f'{before}server.error-handler = "/error.php"{after}'
+    level, message, _ = look(with_config(site, last=lines), "error handler").only()
+    assert (level, message) == (
+        "warning",
+        f"`server.error-handler`{inside}: for requests that lighttpd itself refuses, "
+        "the handler is not run; lightgate answers with their status",
+    )
+
+
+def test_a_handler_for_what_is_not_found(site: Site) -> None:
+    lines = 'server.error-handler-404 = "/404.html"'
+    assert look(with_config(site, last=lines), "error handler").bad == []
+
+
 def test_a_reload_that_cuts_off(site: Site) -> None:
     config = with_config(site, last='server.feature-flags += ( "server.graceful-restart-bg" => "enable" )')
     assert look(config, "reload").only() == (

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from luagen.host.doctor.finding import Level
 from luagen.host.status import look
-from tests.host.doctor_at import examine, facts_of, put_in_force
+from tests.host.doctor_at import examine, facts_of, put_in_force, roots_site
 from tests.host.site import POLICY, Done, Site, with_issuer
 from tests.system.tokens import Signer, claims
 from tests.system.wire import bearer, request
@@ -23,6 +26,12 @@ ISSUER = "https://login.example.org"  # nobody asks it: its keys are in the poli
 @pytest.fixture(scope="module")
 def signer() -> Signer:
     return Signer()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with roots_site() as site:
+        yield site
 
 
 @pytest.fixture
@@ -124,14 +133,40 @@ def test_a_sidecar_that_was_killed(running: Site) -> None:
     assert said(found["error"], "sidecar") == [
         "the sidecar does not answer: nobody listens on its HTTP socket"
     ]
-    assert said(found["error"], "end to end") == [
-        f"no answer of the whole: http://127.0.0.1:{running.port}/.lightgate/health answers 503"
+    assert said(found["error"], "end to end") == []
+    assert said(found["unseen"], "end to end") == [
+        "end to end: not looked at: the sidecar does not answer: nobody listens on its HTTP socket"
     ]
     status = running.run("status", "--json")
     assert status.status == 1
     assert "the sidecar does not answer: nobody listens on its HTTP socket" in status.json()["problems"]
     assert set(status.json()["sockets"].values()) == {"dead"}
     assert status.json()["lighttpd"]["release"] == running.in_force()
+
+
+def test_a_socket_that_is_up_without_a_sidecar(running: Site) -> None:
+    """As systemd keeps it when the sidecar cannot start: connections are taken, and nobody reads them."""
+    assert running.sidecar is not None
+    running.sidecar.stop()
+    names = [running.directory / "run" / name for name in ("authorizer.sock", "http.sock")]
+    with socket.socket(socket.AF_UNIX) as authorizer, socket.socket(socket.AF_UNIX) as http:
+        for listener, path in zip((authorizer, http), names, strict=True):
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            path.chmod(0o660)
+            listener.listen()
+        started = time.monotonic()
+        done, found = doctor(running)
+        took_s = time.monotonic() - started
+    assert done.status == 1
+    silent = "the sidecar does not answer: no answer within 3 s"
+    assert said(found["error"], "sidecar") == [silent]
+    assert said(found["error"], "end to end") == []
+    assert said(found["unseen"], "end to end") == [f"end to end: not looked at: {silent}"]
+    assert said(found["unseen"], "sidecar") == [
+        f"{name}: not looked at: no answer within 3 s" for name in ("ready", "release", "keys")
+    ]
+    assert took_s < 10  # it waits for the sidecar once; lighttpd would wait for 10 s more
 
 
 def test_lighttpd_is_down(running: Site) -> None:

@@ -71,7 +71,9 @@ def test_every_key_has_its_place(tmp_path: Path) -> None:
         reload_sidecar=(),
         restart_sidecar=("rc-service", "lightgate", "restart"),
     )
-    assert [key.name for key in KEYS] == [field.name for field in fields(HostSettings)]
+    assert found.file == tmp_path / "host.toml"
+    keys = [field.name for field in fields(HostSettings) if field.name != "file"]
+    assert [key.name for key in KEYS] == keys
 
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from luagen import lighttpd_host
@@ -22,10 +23,12 @@ from luagen.host.in_force import Release
 from luagen.host.lighttpd_client import LighttpdSilentError, WorkerStatus
 from luagen.host.lighttpd_config import MergedConfig
 from luagen.host.settings import HostSettings
-from luagen.host.sidecar_client import Readiness, SidecarOutOfReachError, SidecarSilentError
+from luagen.host.sidecar_client import Metrics, Readiness, SidecarOutOfReachError, SidecarSilentError
 from luagen.lighttpd_host import Lighttpd
 
 T = TypeVar("T")
+
+_SIDECAR_S = 3.0  # a socket that is up without a sidecar behind it takes connections and says nothing
 
 
 class Facts:
@@ -54,11 +57,16 @@ class Facts:
         return _try(lambda: in_force.read(self.settings))
 
     @cached_property
+    def sidecar_version(self) -> str | SidecarSilentError:
+        return self._from_sidecar(sidecar_client.version)
+
+    @cached_property
     def readiness(self) -> Readiness | SidecarSilentError:
-        try:
-            return asyncio.run(sidecar_client.readiness(self.settings.http_socket))
-        except SidecarSilentError as error:
-            return error
+        return self._from_answering_sidecar(sidecar_client.readiness)
+
+    @cached_property
+    def metrics(self) -> Metrics | SidecarSilentError:
+        return self._from_answering_sidecar(sidecar_client.metrics)
 
     @cached_property
     def worker(self) -> WorkerStatus | LighttpdSilentError:
@@ -67,13 +75,37 @@ class Facts:
 
     @cached_property
     def health(self) -> str | LighttpdSilentError:
-        """The release that answers for the whole way. Raises UnseenError without a configuration."""
+        """The release that answers for the whole way. Raises UnseenError without a configuration, and when
+        the sidecar is silent, for which lighttpd would wait."""
+        silent = self.sidecar_version
+        if isinstance(silent, SidecarSilentError) and not isinstance(silent, SidecarOutOfReachError):
+            raise UnseenError(f"not looked at: the sidecar does not answer: {silent}")
         return self._from_lighttpd(lighttpd_client.health)
 
     @cached_property
     def issuers(self) -> tuple[IssuerSeen, ...]:
         """Each issuer of the release, as this machine reaches it. Raises UnseenError without a release."""
         return asyncio.run(reach.look(need(self.release).issuers))
+
+    def _from_answering_sidecar(
+        self, ask: Callable[[Path], Coroutine[Any, Any, T]]
+    ) -> T | SidecarSilentError:
+        # One wait for a sidecar that says nothing is enough.
+        version = self.sidecar_version
+        return version if isinstance(version, SidecarSilentError) else self._from_sidecar(ask)
+
+    def _from_sidecar(self, ask: Callable[[Path], Coroutine[Any, Any, T]]) -> T | SidecarSilentError:
+        async def bounded() -> T:
+            try:
+                async with asyncio.timeout(_SIDECAR_S):
+                    return await ask(self.settings.http_socket)
+            except TimeoutError:
+                raise SidecarSilentError(f"no answer within {_SIDECAR_S:.0f} s") from None
+
+        try:
+            return asyncio.run(bounded())
+        except SidecarSilentError as error:
+            return error
 
     def _from_lighttpd(
         self, ask: Callable[[tuple[str, ...]], Coroutine[Any, Any, T]]

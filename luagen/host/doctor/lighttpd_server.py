@@ -82,9 +82,5 @@ def _running(facts: Facts) -> Iterator[Finding]:
         )
 
 
-CHECKS = (
-    Check("version", _version),
-    Check("configuration", _configuration),
-    Check("user", _user),
-    Check("running version", _running),
-)
+INSTALLED = (Check("version", _version), Check("configuration", _configuration), Check("user", _user))
+RUNNING = (Check("running version", _running),)

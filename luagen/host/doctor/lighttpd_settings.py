@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Iterator
 
 from luagen import compile_policy
@@ -10,7 +11,7 @@ from luagen.diagnostics import Code
 from luagen.host.doctor.facts import Check, Facts, need
 from luagen.host.doctor.finding import Finding, UnseenError, error, ok, warning
 from luagen.host.doctor.lighttpd_modules import AUTHORIZER, REQUEST_HOOK, RESPONSE_HOOK, authorizer
-from luagen.host.lighttpd_config import Array, Block, MergedConfig, is_on
+from luagen.host.lighttpd_config import Array, Block, MergedConfig, Value, is_on
 
 MAX_TOKEN_BYTES = 8_192  # that the sidecar reads (docs/sidecar.md)
 _DEFAULT_FIELD_BYTES = 8_192  # lighttpd's
@@ -18,6 +19,7 @@ _DEFAULT_FIELD_BYTES = 8_192  # lighttpd's
 # Directives whose entries are gateways.
 _GATEWAYS = ("proxy.server", "fastcgi.server", "scgi.server", "wstunnel.server", "ajp13.server")
 _CRASHES_ON_TIMEOUT = (1, 4, 83)  # and newer: a read timeout in the middle of an answer
+_WIDEST = {4: 8, 6: 7}  # bits of a network that may still be one's own: 10.0.0.0/8, fc00::/7
 _SHARES_FORWARDED_ADDRESS = (1, 4, 69)  # and older
 
 
@@ -195,6 +197,58 @@ def _forwarded(facts: Facts) -> Iterator[Finding]:
     )
 
 
+def _fronts(facts: Facts) -> Iterator[Finding]:
+    """Whoever counts as a front says what a client's address is."""
+    configuration = need(facts.configuration)
+    if "mod_extforward" not in configuration.modules:
+        return
+    found = False
+    for where, value in configuration.places("extforward.forwarder"):
+        for name, trust in value.entries if isinstance(value, Array) else ():
+            if name is None or not _is_trusted(trust) or not _is_everybody(name):
+                continue
+            found = True
+            inside = f" inside {where}" if where else ""
+            yield error(
+                f'`extforward.forwarder`{inside} trusts "{name}": every client chooses its `request.ip`, '
+                "and may pass for one on this machine",
+                'name the front\'s addresses: extforward.forwarder = ( "192.0.2.10" => "trust" )',
+            )
+    if not found:
+        yield ok("only fronts that are named say what a client's address is")
+
+
+def _is_trusted(value: Value) -> bool:
+    return isinstance(value, str) and value.lower() == "trust"
+
+
+def _is_everybody(name: str) -> bool:
+    if name.lower() == "all":
+        return True
+    try:
+        network = ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < _WIDEST[network.version]
+
+
+def _error_handlers(facts: Facts) -> Iterator[Finding]:
+    """lighttpd runs one for malformed requests too, whose target no rule has seen."""
+    found = False
+    for where, value in need(facts.configuration).places("server.error-handler"):
+        if not value:
+            continue
+        found = True
+        inside = f" inside {where}" if where else ""
+        yield warning(
+            f"`server.error-handler`{inside}: for requests that lighttpd itself refuses, "
+            "the handler is not run; lightgate answers with their status",
+            "server.error-handler-404 is enough for a page of the site's own where nothing is found",
+        )
+    if not found:
+        yield ok("no error handler stands in for refused requests")
+
+
 def _background_restart(facts: Facts) -> Iterator[Finding]:
     if _flag(need(facts.configuration), "server.graceful-restart-bg"):
         yield warning(
@@ -241,6 +295,8 @@ CHECKS = (
     Check("sidecar's entry", _authorizer),
     Check("read timeouts", _read_timeouts),
     Check("forwarded addresses", _forwarded),
+    Check("fronts", _fronts),
+    Check("error handler", _error_handlers),
     Check("reload", _background_restart),
     Check("header size", _field_size),
     Check("chroot", _chroot),

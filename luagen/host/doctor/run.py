@@ -10,6 +10,7 @@ from pathlib import Path
 
 from luagen.failure import Failure
 from luagen.host.doctor import (
+    answers,
     clock,
     issuers,
     lighttpd_modules,
@@ -18,8 +19,6 @@ from luagen.host.doctor import (
     permissions,
     release,
     services,
-    sidecar,
-    way,
 )
 from luagen.host.doctor.facts import Check, Facts
 from luagen.host.doctor.finding import Finding, Level, UnseenError, error, unseen
@@ -29,16 +28,16 @@ from luagen.host.settings import HostSettings
 GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     (
         "lighttpd",
-        lighttpd_server.CHECKS[:3]
+        lighttpd_server.INSTALLED
         + lighttpd_modules.CHECKS
         + lighttpd_settings.CHECKS
-        + lighttpd_server.CHECKS[3:],
+        + lighttpd_server.RUNNING,
     ),
     ("release", release.CHECKS),
     ("permissions", permissions.CHECKS),
     ("services", services.CHECKS),
-    ("end to end", way.CHECKS),
-    ("sidecar", sidecar.CHECKS),
+    ("end to end", answers.END_TO_END),
+    ("sidecar", answers.SIDECAR),
     ("issuers", issuers.CHECKS),
     ("clock", clock.CHECKS),
 )

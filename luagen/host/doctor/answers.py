@@ -1,31 +1,58 @@
-"""Can the sidecar decide, and does it have what it needs?"""
+"""Who answers, and for which release? Lua in lighttpd, the whole way through it, and the sidecar itself,
+which may also lack what it needs."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 from luagen import resources
-from luagen.host import credentials, sidecar_client
+from luagen.host import credentials
 from luagen.host.doctor.facts import Check, Facts, need
 from luagen.host.doctor.finding import Finding, error, ok, warning
+from luagen.host.lighttpd_client import LighttpdSilentError
 from luagen.host.sidecar_client import STOPPING, SidecarOutOfReachError, SidecarSilentError
 
 _RESTART = "sudo systemctl restart lightgate"
 _LOG = "journalctl -u lightgate -n 50"
+_LOOK = "lightgate status; journalctl -u lighttpd -u lightgate"
 OLD_KEYS_S = 6 * 3600  # most issuers are asked every ten minutes, none less than daily
 
 
+def _lua(facts: Facts) -> Iterator[Finding]:
+    worker, release = facts.worker, need(facts.release).id
+    if isinstance(worker, LighttpdSilentError):
+        yield error(
+            f"lighttpd does not say what it runs: {worker}",
+            "is it started, and does it include lightgate? sudo systemctl restart lighttpd",
+        )
+    elif worker.release != release:
+        yield error(
+            f"lighttpd runs release {worker.release}, and {release} is in force",
+            "sudo systemctl reload lighttpd",
+        )
+    else:
+        yield ok(f"lighttpd runs release {worker.release} ({worker.lua})")
+
+
+def _health(facts: Facts) -> Iterator[Finding]:
+    health, release = facts.health, need(facts.release).id
+    if isinstance(health, LighttpdSilentError):
+        yield error(f"no answer of the whole: {health}", _LOOK)
+    elif health != release:
+        yield error(
+            f"the whole answers for release {health}, and {release} is in force", "sudo lightgate deploy"
+        )
+    else:
+        yield ok(f"lighttpd, Lua and the sidecar answer together for release {health}")
+
+
 def _up(facts: Facts) -> Iterator[Finding]:
-    try:
-        running = asyncio.run(sidecar_client.version(facts.settings.http_socket))
-    except SidecarOutOfReachError as silent:
-        need(silent)
+    running = facts.sidecar_version
+    if isinstance(running, SidecarSilentError) and not isinstance(running, SidecarOutOfReachError):
+        yield error(f"the sidecar does not answer: {running}", f"{_RESTART}; {_LOG} says why it stopped")
         return
-    except SidecarSilentError as silent:
-        yield error(f"the sidecar does not answer: {silent}", f"{_RESTART}; {_LOG} says why it stopped")
-        return
+    running = need(running)
     installed = resources.version()
     if running == installed:
         yield ok(f"the sidecar runs, version {running}")
@@ -60,11 +87,7 @@ def _key_age(facts: Facts) -> Iterator[Finding]:
     ages = {name: state.age_s for name, state in readiness.issuers.items() if state.age_s is not None}
     if not ages:
         return
-    try:
-        metrics = asyncio.run(sidecar_client.metrics(facts.settings.http_socket))
-    except SidecarSilentError as silent:
-        need(silent)
-        return
+    metrics = need(facts.metrics)
     old = [
         name
         for name, age in ages.items()
@@ -116,7 +139,8 @@ def _span(seconds: int) -> str:
     return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
 
 
-CHECKS = (
+END_TO_END = (Check("Lua", _lua), Check("end to end", _health))
+SIDECAR = (
     Check("up", _up),
     Check("ready", _ready),
     Check("release", _release),
