@@ -73,7 +73,7 @@ def _prepare(directory: Path, files: Mapping[str, bytes], account: pwd.struct_pa
         path.chmod(0o755)
     trap.chmod(0o644)
     (directory / "uploads").mkdir(mode=0o700)
-    # The one place that is the account's: lighttpd reads everything else as root, before it becomes the account.
+    # The one place that is the account's: all else lighttpd reads as root, before it becomes the account.
     if account is not None:
         os.chown(directory / "uploads", account.pw_uid, account.pw_gid)
     directory.chmod(0o755)

@@ -60,22 +60,35 @@ def test_nothing_is_wrong(site: Site) -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("mod_proxy", "what it proxies"),
-        ("mod_scgi", "what its applications answer"),
-        ("mod_ajp13", "what its applications answer"),
-        ("mod_wstunnel", "the WebSockets that it opens"),
-        ("mod_status", "its status pages"),
+        ("mod_proxy", "it takes requests before they are decided on: applications see them, and "),
+        ("mod_scgi", "it takes requests before "),
+        ("mod_ajp13", "it takes requests before "),
+        ("mod_wstunnel", "it takes requests before "),
+        ("mod_status", "it answers requests that no rule has seen"),
     ],
 )
 def test_a_module_before_mod_magnet(site: Site, name: str, what: str) -> None:
     level, message, help = look(
         with_config(site, first=f'server.modules += ( "{name}" )'), "module order"
     ).only()
-    assert (level, message) == (
-        "error",
-        f"{name} stands before mod_magnet in `server.modules`: no rule decides about {what}",
+    assert level == "error"
+    assert message.startswith(f"{name} stands before mod_magnet in `server.modules`: {what}")
+    assert help == (
+        f"take {name} out of {site.lighttpd_config} and name it in a file of conf-enabled; "
+        "then sudo systemctl restart lighttpd"
     )
-    assert help.startswith(f"name {name} after lightgate's file is included; put include ")
+
+
+def test_where_the_module_is_named_too_early(site: Site) -> None:
+    """As on Debian, where file names decide."""
+    enabled = site.directory / "conf-enabled"
+    ours = enabled / "04-lightgate.conf"
+    ours.write_text(f'include "{site.current}/lightgate.conf"\n')
+    early = enabled / "02-proxy.conf"
+    early.write_text('server.modules += ( "mod_proxy" )\n')
+    config = with_config(site, first='server.modules += ( "mod_proxy" )')
+    _, _, help = look(config, "module order").only()
+    assert help == f"rename {early} so that it sorts after {ours.name}; then sudo systemctl restart lighttpd"
 
 
 def test_a_proxy_between_mod_magnet_and_mod_fastcgi(site: Site) -> None:

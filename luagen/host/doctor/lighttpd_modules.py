@@ -18,14 +18,19 @@ AUTHORIZER = "/.lightgate/authorize"
 REQUEST_HOOK = "magnet.attract-raw-url-to"
 RESPONSE_HOOK = "magnet.attract-response-start-to"
 
+_TAKES = (
+    "it takes requests before they are decided on: applications see them, "
+    "and whoever needs a new verdict gets a 503"
+)
+_ANSWERS = "it answers requests that no rule has seen"
 # What each does when it comes before mod_magnet or mod_fastcgi.
 _BEFORE = {
-    "mod_proxy": "what it proxies",
-    "mod_wstunnel": "the WebSockets that it opens",
-    "mod_scgi": "what its applications answer",
-    "mod_ajp13": "what its applications answer",
-    "mod_webdav": "its files",
-    "mod_status": "its status pages",
+    "mod_proxy": _TAKES,
+    "mod_wstunnel": _TAKES,
+    "mod_scgi": _TAKES,
+    "mod_ajp13": _TAKES,
+    "mod_webdav": _ANSWERS,
+    "mod_status": _ANSWERS,
 }
 _DEBIAN = Path("conf-available")
 
@@ -70,14 +75,14 @@ def _order(facts: Facts) -> Iterator[Finding]:
     for name in wrong:
         before = "mod_magnet" if modules.index(name) < magnet else "mod_fastcgi"
         yield error(
-            f"{name} stands before {before} in `server.modules`: no rule decides about {_BEFORE[name]}",
-            f"name {name} after lightgate's file is included; {_how_to_include(settings)}",
+            f"{name} stands before {before} in `server.modules`: {_BEFORE[name]}",
+            _how_to_move(settings, name),
         )
     if fastcgi < magnet:
         yield error(
             "mod_fastcgi stands before mod_magnet in `server.modules`: "
             "applications may answer unasked, and all that needs the sidecar is a 404",
-            f"name mod_fastcgi after lightgate's file is included; {_how_to_include(settings)}",
+            _how_to_move(settings, "mod_fastcgi"),
         )
     elif not wrong:
         yield ok("mod_magnet and mod_fastcgi stand before all modules that answer requests")
@@ -128,6 +133,29 @@ def _how_to_include(settings: HostSettings) -> str:
         f'{first}put include "{settings.current}/lightgate.conf" before every other line of '
         f"{settings.lighttpd_config} that names modules"
     )
+
+
+def _how_to_move(settings: HostSettings, name: str) -> str:
+    """Where the module is named too early, as far as that can be seen."""
+    directory = settings.lighttpd_config.parent
+    enabled = sorted((directory / "conf-enabled").glob("*.conf"))
+    ours = next((path.name for path in enabled if "lightgate" in path.name), None)
+    early = [path for path in enabled if ours is not None and path.name < ours and _names(path, name)]
+    then = "then sudo systemctl restart lighttpd"
+    if early:
+        return f"rename {early[0]} so that it sorts after {ours}; {then}"
+    if ours is not None and _names(settings.lighttpd_config, name):
+        return f"take {name} out of {settings.lighttpd_config} and name it in a file of conf-enabled; {then}"
+    if ours is None and (directory / _DEBIAN).is_dir():
+        return _how_to_include(settings)
+    return f"name {name} after lightgate's file is included; {then}"
+
+
+def _names(path: Path, module: str) -> bool:
+    try:
+        return f'"{module}"' in path.read_text(errors="replace")
+    except OSError:
+        return False
 
 
 CHECKS = (

@@ -18,7 +18,7 @@ _DEPLOY = "sudo lightgate deploy"
 def _link(facts: Facts) -> Iterator[Finding]:
     release = facts.release
     if isinstance(release, Failure):
-        yield error(release.message, _DEPLOY)
+        yield error(release.message, f"{_DEPLOY}; while lighttpd is down: {_DEPLOY} --offline")
         return
     settings = facts.settings
     if release.directory.name != release.id or release.directory.parent != settings.releases.resolve():
@@ -42,7 +42,7 @@ def _whole(facts: Facts) -> Iterator[Finding]:
         for name, digest in release.files.items()
         if name in found and hashlib.sha256((release.directory / name).read_bytes()).hexdigest() != digest
     )
-    mend = f"find out who changed it; sudo lightgate rollback; sudo rm -r {release.directory}; {_DEPLOY}"
+    mend = f"find out who changed it; {_DEPLOY} writes it anew (the policy must be the one that is in force)"
     for name in changed:
         yield error(f"{release.directory}/{name} has been changed since it was deployed", mend)
     for name in sorted(expected - found):
