@@ -7,8 +7,8 @@ Never reads what a policy means; `settings.py` says where everything is. By job:
                      (with records and history), services (with in_use), probe; lock and interruption
                      around them
     lighttpd         lighttpd_config (what it has read), local_url (where it listens), lighttpd_client
-    looking          status, doctor/; in_force, sidecar_client, systemd, listening, access
-    secrets          credentials, private_memory
+    looking          status, doctor/; in_force, issuer_keys, sidecar_client, systemd, listening, access
+    secrets          credentials (with named_credentials, published_secrets), private_memory
     for the record   audit, operator, clock
     commands         release_commands, inspection_commands, credential_commands; file_errors, http_get,
                      terminal

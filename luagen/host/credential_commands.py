@@ -1,8 +1,9 @@
-"""`lightgate credential`: set, rotate and list the secrets that a policy names. A secret comes in by standard
-input and goes to its file and nowhere else."""
+"""`lightgate credential`: set, rotate, remove and list the secrets that a policy names. A secret comes in by
+standard input and goes to its file and nowhere else."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from datetime import UTC, datetime
@@ -10,17 +11,27 @@ from datetime import UTC, datetime
 import click
 
 from luagen.failure import Failure
-from luagen.host import audit, clock, credentials, file_errors, in_force, systemd
+from luagen.host import (
+    audit,
+    clock,
+    credentials,
+    file_errors,
+    named_credentials,
+    published_secrets,
+    sidecar_client,
+    systemd,
+)
 from luagen.host.credentials import Stored
 from luagen.host.option import EXIT_UNFIT, host_option
 from luagen.host.private_memory import keep_private
 from luagen.host.services import Message
 from luagen.host.settings import HostSettings
+from luagen.host.sidecar_client import SidecarSilentError
 
 
-@click.group(short_help="Set, rotate and list the secrets that a policy names.")
+@click.group(short_help="Set, rotate, remove and list the secrets that a policy names.")
 def credential() -> None:
-    """Set, rotate and list the secrets that a policy names.
+    """Set, rotate, remove and list the secrets that a policy names.
 
     A policy holds names only. The sidecar reads the secrets when it starts.
 
@@ -28,6 +39,7 @@ def credential() -> None:
     Examples:
       lightgate credential set partner-hs256 < secret
       lightgate credential rotate partner-hs256
+      lightgate credential remove partner-hs256
       lightgate credential list
     """
 
@@ -49,7 +61,7 @@ def set_command(name: str, plain: bool, settings: HostSettings) -> None:
     """
     keep_private()
     credentials.check_name(name)
-    stored = credentials.set_new(settings, name, _secret(), plain=plain)
+    stored = credentials.set_new(settings, name, _secret(settings, name), plain=plain)
     _record(settings, "credential-set", stored)
     click.echo(_stored_line(stored))
     if name in _named(settings):
@@ -64,8 +76,8 @@ def set_command(name: str, plain: bool, settings: HostSettings) -> None:
 def rotate_command(name: str, settings: HostSettings) -> None:
     """Give NAME another secret, from standard input as with `set`, and restart the sidecar.
 
-    systemd hands credentials over at the start of a service. Its sockets stay open meanwhile, so the restart
-    loses no request.
+    The old secret ends at once, whether the sidecar comes back or not. systemd hands credentials over at the
+    start of a service. Its sockets stay open meanwhile, so the restart loses no request.
 
     \b
     Examples:
@@ -73,22 +85,55 @@ def rotate_command(name: str, settings: HostSettings) -> None:
     """
     keep_private()
     credentials.check_name(name)
-    stored = credentials.replace(settings, name, _secret())
+    stored = credentials.replace(settings, name, _secret(settings, name))
     click.echo(_stored_line(stored))
     try:
         # Before all else: the old secret may be in the wrong hands.
-        told = _restart_sidecar(settings)
-    except Failure as failure:
-        raise Failure(
-            f"{failure.message}; the new secret is stored, the sidecar goes on with the old one",
-            f"once that is mended: {_restart(settings)}",
-        ) from failure
+        told = _end(settings, name, "the new secret is stored", old="the old one")
     finally:
         _record(settings, "credential-rotate", stored)
     if told:
         click.echo("restarted the sidecar: it has the new secret, and no request was lost")
     else:
-        click.echo("no sidecar of this host was told; restart yours, for it to read the new secret")
+        click.echo("no sidecar of this host was told; restart yours, which takes the old secret until then")
+
+
+@credential.command("remove", short_help="Remove a secret.")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even when the release in force names it.")
+@host_option
+def remove_command(name: str, force: bool, settings: HostSettings) -> None:
+    """Remove the secret NAME.
+
+    Refused when the release in force names it: the sidecar does not start without. With --force it is removed
+    all the same, and the sidecar is restarted, so that the secret ends at once.
+
+    \b
+    Examples:
+      lightgate credential remove partner-hs256
+    """
+    credentials.check_name(name)
+    named = name in _named(settings)
+    if named and not force:
+        raise Failure(
+            f"the release in force names `{name}`: the sidecar does not start without it",
+            "deploy a policy that does not name it; --force if it must go at once",
+        )
+    removed = credentials.remove(settings, name)
+    for one in removed:
+        click.echo(f"removed {one.path}")
+    try:
+        if named:
+            told = _end(settings, name, "the secret is removed", old="it")
+        else:
+            published_secrets.withdraw(settings, name)
+    finally:
+        for one in removed:
+            _record(settings, "credential-remove", one)
+    if named and told:
+        click.echo("restarted the sidecar, which held it in memory")
+    else:
+        click.echo(f"a sidecar that has read it holds it in memory until it restarts: {_restart(settings)}")
 
 
 @credential.command("list", short_help="Show which secrets are there, and which are missing.")
@@ -97,7 +142,7 @@ def rotate_command(name: str, settings: HostSettings) -> None:
 def list_command(as_json: bool, settings: HostSettings) -> None:
     """Show which secrets are there and which the policy in force misses; never what is in them.
 
-    Exit code 1 when one is missing, or there twice.
+    A policy that is not deployed yet is not looked at. Exit code 1 when one is missing, or there twice.
     """
     stored = credentials.stored(settings)
     named = _named(settings)
@@ -145,7 +190,7 @@ def _show_table(stored: tuple[Stored, ...], named: tuple[str, ...]) -> None:
             "encrypted" if one.sealed else "plain",
             str(one.size),
             _time(one.modified),
-            "names it" if one.name in named else "unused",
+            "names it" if one.name in named else "not in the release in force",
             str(one.path),
         )
         for one in stored
@@ -155,8 +200,17 @@ def _show_table(stored: tuple[Stored, ...], named: tuple[str, ...]) -> None:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-def _secret() -> bytes:
-    """From a pipe, or asked for twice on a terminal."""
+def _secret(settings: HostSettings, name: str) -> bytes:
+    """From a pipe, or asked for twice on a terminal. Raises Failure when it is unfit for what the release in
+    force uses it for."""
+    secret = _given()
+    for named in named_credentials.in_force(settings):
+        if named.name == name:
+            named_credentials.require_length(named, len(secret))
+    return secret
+
+
+def _given() -> bytes:
     if sys.stdin.isatty():
         typed: str = click.prompt("Secret", hide_input=True, confirmation_prompt="The same again", err=True)
         return credentials.without_line_end(typed.encode())
@@ -165,11 +219,8 @@ def _secret() -> bytes:
 
 
 def _named(settings: HostSettings) -> tuple[str, ...]:
-    """What the policy in force names; nothing while there is none."""
-    try:
-        return in_force.read(settings).credentials
-    except Failure:
-        return ()
+    """What the release in force names; nothing while there is none."""
+    return tuple(one.name for one in named_credentials.in_force(settings))
 
 
 def _record(settings: HostSettings, event: str, stored: Stored) -> None:
@@ -186,6 +237,58 @@ def _stored_line(stored: Stored) -> str:
     return (
         f"stored `{stored.name}`{', encrypted for this machine,' if stored.sealed else ''} in {stored.path}"
     )
+
+
+def _end(settings: HostSettings, name: str, done: str, *, old: str) -> bool:
+    """Ends the secret that was called so until now: Lua forgets it, and the sidecar is restarted. False when
+    there is no sidecar to restart.
+
+    Raises Failure when one of the two fails, after the other; it says what is `done` and what
+    becomes of the `old` secret.
+    """
+    withdrawal: Failure | None = None
+    try:
+        published_secrets.withdraw(settings, name)
+    except Failure as failure:
+        withdrawal = failure
+    try:
+        told = _restart_sidecar(settings)
+    except Failure as failure:
+        raise _without_restart(settings, failure, withdrawal, done, old) from failure
+    if withdrawal is not None and not told:
+        raise Failure(
+            f"{withdrawal.message}; {done}, and Lua goes on with {old}",
+            f"restart the sidecar: {_restart(settings)}",
+        )
+    return told  # a sidecar that starts publishes its secrets anew, and makes Lua forget
+
+
+def _without_restart(
+    settings: HostSettings, restart: Failure, withdrawal: Failure | None, done: str, old: str
+) -> Failure:
+    help = f"`journalctl -u lightgate` says why; once that is mended: {_restart(settings)}"
+    if withdrawal is not None:
+        return Failure(f"{restart.message}; {withdrawal.message}; {done}, and Lua goes on with {old}", help)
+    if _sidecar_answers(settings):
+        return Failure(
+            f"{restart.message}; {done}, but a sidecar still runs, and goes on with {old}",
+            f"stop it at once: systemctl stop lightgate.service; {help}",
+        )
+    # What the sidecar said on its way out may have been remembered.
+    published_secrets.forget(settings)
+    return Failure(
+        f"{restart.message}; {done}, and {old} is no longer accepted: callers who present tokens get "
+        "a 5xx until the sidecar runs",
+        help,
+    )
+
+
+def _sidecar_answers(settings: HostSettings) -> bool:
+    try:
+        asyncio.run(sidecar_client.version(settings.http_socket))
+    except SidecarSilentError:
+        return False
+    return True
 
 
 def _restart_sidecar(settings: HostSettings) -> bool:

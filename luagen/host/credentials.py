@@ -142,18 +142,36 @@ def replace(settings: HostSettings, name: str, secret: bytes) -> Stored:
         return _write(there[0].path, secret, sealed=there[0].sealed)
 
 
+def remove(settings: HostSettings, name: str) -> tuple[Stored, ...]:
+    """Removes a credential from where it is; from both directories if it is in both. Returns what was there.
+
+    Raises Failure: it is not there, or cannot be removed.
+    """
+    check_name(name)
+    with _locked(settings):
+        there = tuple(one for one in stored(settings) if one.name == name)
+        if not there:
+            raise Failure(f"there is no credential `{name}`", "`lightgate credential list` shows which are")
+        for one in there:
+            try:
+                one.path.unlink(missing_ok=True)
+                durable.flush_directory(one.path.parent)
+            except OSError as error:
+                raise file_errors.failure(error, f"remove `{one.path}`") from error
+    return there
+
+
 # --- files -------------------------------------------------------------------------------------------
 
 
 def _stored_in(directory: Path, *, sealed: bool) -> Iterator[Stored]:
     try:
-        entries = sorted(directory.iterdir())
+        entries = [(path, path.lstat()) for path in sorted(directory.iterdir())]
     except FileNotFoundError:
         return
     except OSError as error:
         raise file_errors.failure(error, f"read `{directory}`") from error
-    for path in entries:
-        status = path.lstat()
+    for path, status in entries:
         # Anything else is no credential: no policy can name it.
         if stat.S_ISREG(status.st_mode) and CREDENTIAL_NAME.fullmatch(path.name):
             yield Stored(

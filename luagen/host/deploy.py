@@ -1,14 +1,17 @@
 """Putting a release in force, and going back to one. The steps, in order:
 
-check, build (`deploy` only), rehearse, test, write (`deploy` only), activate, tell, probe, prune
+check, build (`deploy` only), rehearse, test, repair and write (`deploy` only), activate, tell, probe, prune
 
-Until `activate` nothing that runs has changed. What fails after it puts the release before in force again.
-Killed at any moment this leaves the old release in force or the new one, whole; the next deploy removes what
-is left over, and tells the services what they may have missed.
+Until `activate` nothing that runs has changed, unless somebody had changed the release by hand: `repair`
+makes it whole. What fails after that puts the release before in force again. Killed at any moment this leaves
+the old release in force or the new one, whole; the next deploy removes what is left over, and tells the
+services what they may have missed.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,13 +24,15 @@ from luagen.host import (
     clock,
     file_errors,
     interruption,
+    issuer_keys,
     local_url,
+    named_credentials,
     operator,
     probe,
     rehearsal,
     services,
 )
-from luagen.host.in_use import InUse
+from luagen.host.in_use import UNKNOWN, InUse
 from luagen.host.lock import exclusive
 from luagen.host.probe import Site
 from luagen.host.records import Record
@@ -41,6 +46,10 @@ Show = Callable[[str, str], None]  # the name of a step that is done, and what c
 # The sidecar reads its file for a release that it does not know once a second at most: one that came sooner
 # after the last would stay unknown to it until then.
 _SIDECAR_READS_S = 1.2
+
+# lighttpd looks at its scripts once a second. A release that was repaired has the id of what stood in its
+# place, so that an answer does not tell one from the other.
+_LIGHTTPD_LOOKS_S = 1.5
 
 WARNING = "warning"  # no step: something that should have been done could not
 
@@ -78,15 +87,18 @@ class Deployer:
         message says what has.
         """
         with self._changing("deploy"):
-            before = self._store.in_force()
             site = self._try(release)
+            repaired = self._store.is_changed(release)
+            if repaired:
+                self._repair(release)
+            before = self._store.in_force()
             is_known = self._store.has(release.id)
             record = self._store.record(release.id)
             if release.id != before or record is None:
                 previous = before if release.id != before else self._store.one_before()
                 self._write(release, policy, previous, record, is_known=is_known)
             if release.id == before:
-                self._confirm(release, site)
+                self._confirm(release, site, repaired=repaired)
             else:
                 try:
                     self._switch(release, before, site, event="deploy", is_known=is_known, record=record)
@@ -142,6 +154,7 @@ class Deployer:
         self._show("rehearse", f"lighttpd {lighttpd.version_text} runs its Lua")
         if self._offline:
             return None
+        named_credentials.require(settings, json.loads(release.files["sidecar.json"]))
         configuration = candidate.test_configuration(lighttpd, settings, release.files["lightgate.conf"])
         if settings.lighttpd_url is not None:
             urls: tuple[str, ...] = (settings.lighttpd_url.rstrip("/"),)
@@ -153,6 +166,21 @@ class Deployer:
         probe.require_listener(site)
         self._show("test", f"lighttpd takes {settings.lighttpd_config} with it")
         return site
+
+    def _repair(self, release: Release) -> None:
+        """Puts the release in the place of what has its id and other content."""
+        before = self._store.in_force()
+        found = self._store.files(release.id) or {}
+        is_harmless = all(found.get(name) == release.files[name] for name in services.READ_ONCE)
+        if not is_harmless and release.id in self._in_use.read(before):
+            # They may have read what stood there. Written first: the next deploy tells if this is killed.
+            self._in_use.add(UNKNOWN, before, offline=self._offline)
+        try:
+            self._store.repair(release)
+        except OSError as error:
+            raise file_errors.failure(error, f"repair release {release.id}") from error
+        self._show("repair", f"release {release.id} had been changed: written anew")
+        self._audit("repair", release, before)
 
     def _write(
         self,
@@ -176,11 +204,8 @@ class Deployer:
         try:
             written = self._store.write(release)
             self._store.write_record(record)
-        except ReleaseConflictError as error:
-            directory = self._settings.releases / release.id
-            raise Failure(
-                str(error), f"it was changed by hand: sudo rm -r {directory}, then deploy again"
-            ) from error
+        except ReleaseConflictError as error:  # since it was looked at
+            raise Failure(str(error), "find out who changes it, then deploy again") from error
         except OSError as error:
             self._undo_write(release.id, record_before, is_known=is_known)
             raise file_errors.failure(error, "write the release") from error
@@ -196,12 +221,14 @@ class Deployer:
 
     # --- the change ------------------------------------------------------------------------------------
 
-    def _confirm(self, release: Release, site: Site | None) -> None:
+    def _confirm(self, release: Release, site: Site | None, *, repaired: bool) -> None:
         """For the release that is in force already: what a deploy that was killed may have left undone."""
-        self._store.write(release)  # compares it
         self._show("activate", f"release {release.id} is in force already")
         if site is not None:
+            if repaired:
+                time.sleep(_LIGHTTPD_LOOKS_S)
             self._announce(release, self._in_use.read(release.id), site, is_known=False)
+            self._warn_of_issuers()
         self._prune()
 
     def _switch(
@@ -236,6 +263,8 @@ class Deployer:
                 raise _without_one_before(release.id, error) from error
             raise self._go_back(before, site, error) from error
         self._audit(event, release, before)
+        if site is not None:
+            self._warn_of_issuers()
         self._prune()
 
     def _announce(self, release: Release, running: frozenset[str], site: Site, *, is_known: bool) -> None:
@@ -251,9 +280,17 @@ class Deployer:
         self._show("probe", probe.probe(site, release.id, reloaded=reloaded))
         self._in_use.settle(release.id)
 
+    def _warn_of_issuers(self) -> None:
+        for issuer in issuer_keys.without(self._settings.http_socket):
+            self._show(
+                WARNING,
+                f"issuer `{issuer}`: no keys yet, so its callers get a 503: `lightgate doctor` says why",
+            )
+
     def _go_back(self, before: str, site: Site | None, error: BaseException) -> BaseException:
         """Puts the release before in force again; returns what to raise."""
         why = error.message if isinstance(error, Failure) else "interrupted"
+        self._show("failed", why)
         try:
             release = Release(before, self._store.files(before) or {})
             self._store.restore(before)

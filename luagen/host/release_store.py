@@ -25,7 +25,7 @@ from luagen.failure import Failure
 from luagen.host import records
 from luagen.host.history import History, Way
 from luagen.host.records import Record
-from luagen.release import Release, activate, is_id, write_release
+from luagen.release import Release, activate, is_changed, is_id, repair_release, write_release
 
 LIST = "lightgate releases"
 
@@ -131,13 +131,22 @@ class ReleaseStore:
         """The files of a release as they are; None when there is no such release."""
         if not self.has(release):
             return None
-        return {path.name: path.read_bytes() for path in (self._releases / release).iterdir()}
+        paths = (self._releases / release).iterdir()
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
+    def is_changed(self, release: Release) -> bool:
+        """Whether something else than this release stands in its place. Raises OSError."""
+        return is_changed(release, self._releases)
 
     # --- changing --------------------------------------------------------------------------------------
 
     def write(self, release: Release) -> Path:
         """Raises release.ReleaseConflictError, OSError."""
         return write_release(release, self._releases)
+
+    def repair(self, release: Release) -> None:
+        """Puts the release in the place of what `is_changed`. Raises OSError."""
+        repair_release(release, self._releases)
 
     def write_record(self, record: Record) -> None:
         """Raises OSError."""
@@ -228,5 +237,5 @@ def _age(stored: Stored) -> float:
 def _changed(directory: Path) -> Failure:
     return Failure(
         f"`{directory}` is not as it was written: its files do not match its manifest",
-        f"find out who changed it; then remove it (sudo rm -r {directory}) and deploy its policy again",
+        "find out who changed it; deploying its policy again writes it anew",
     )

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from luagen.failure import Failure
+from luagen.host import named_credentials
 from luagen.host.settings import Command, HostSettings
+
+READ_ONCE = ("lightgate.conf", "sidecar.json")  # services do not notice that they have changed
 
 COMMAND_TIMEOUT_S = 60  # a restart waits for requests under way, at most the sidecar's deadline
 
@@ -70,10 +73,13 @@ def needed(
 ) -> tuple[Message, ...]:
     """What has to be said when `after` comes into force.
 
-    `running`: the releases that lighttpd or the sidecar may have read last, None for what is not known.
+    `running`: the releases that lighttpd or the sidecar may have read last, None for what is not known. What
+    somebody has changed so that it cannot be read is not known either.
     `is_known`: `after` has been in force before.
     """
-    before = tuple(running)
+    before = tuple(files if files is not None and _is_readable(files) else None for files in running)
+    if not _is_readable(after):  # changed by hand, and gone back to
+        before = (None,)
     messages = [
         _sidecar(after, before, settings, is_known=is_known),
         _lighttpd(after, before, settings),
@@ -98,12 +104,11 @@ def _sidecar(
 
 
 def _reason_to_restart(after: Files, before: tuple[Files | None, ...]) -> str | None:
-    new = _sidecar_settings(after)
     for files in before:
         if files is None:
             return _NOT_KNOWN
-        old = _sidecar_settings(files)
-        if _credentials(old) != _credentials(new):
+        old, new = _sidecar_settings(files), _sidecar_settings(after)
+        if named_credentials.names(old) != named_credentials.names(new):
             return "its credentials are other ones"
         if any(old.get(key) != new.get(key) for key in _AT_START):
             return "its sockets and files are elsewhere"
@@ -133,7 +138,10 @@ def _sidecar_settings(files: Files) -> dict[str, Any]:
     return document
 
 
-def _credentials(document: Mapping[str, Any]) -> frozenset[str]:
-    """The names of the credentials that the sidecar needs."""
-    sources = [issuer[key] or {} for issuer in document["issuers"] for key in ("keys", "introspection")]
-    return frozenset(source["credential"] for source in sources if "credential" in source)
+def _is_readable(files: Files) -> bool:
+    try:
+        named_credentials.names(_sidecar_settings(files))
+        directives(files)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return True

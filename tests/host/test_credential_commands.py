@@ -17,6 +17,8 @@ from luagen.failure import Failure
 from luagen.host.credentials import check_name, without_line_end
 from tests.host.site import Site, with_issuer
 from tests.system.processes import REPOSITORY, poll
+from tests.system.tokens import ISSUER, claims, hs256
+from tests.system.wire import bearer, request
 
 SECRET = "correct-horse-battery-staple-0123456789"
 OTHER = "another-secret-that-is-long-enough-98765"
@@ -267,7 +269,8 @@ def test_rotate_when_the_restart_fails(credentials: Credentials) -> None:
     )
     status, _, err = credentials.run("rotate", "x", stdin=OTHER)
     assert status == 1
-    assert "broken; the new secret is stored, the sidecar goes on with the old one\n" in err
+    assert "broken; the new secret is stored, and the old one is no longer accepted: callers who " in err
+    assert "a 5xx until the sidecar runs\n  = help: `journalctl -u lightgate` says why; " in err
     assert (credentials.plain / "x").read_text() == OTHER
     assert credentials.site.audit()[-1]["event"] == "credential-rotate"
 
@@ -289,7 +292,174 @@ def test_rotate_without_a_service_says_so(credentials: Credentials) -> None:
     credentials.site.configure(sealed_credentials_directory=str(credentials.sealed), restart_sidecar=[])
     status, out, _ = credentials.run("rotate", "x", stdin=OTHER)
     assert status == 0
-    assert out.endswith("no sidecar of this host was told; restart yours, for it to read the new secret\n")
+    assert out.endswith(
+        "no sidecar of this host was told; restart yours, which takes the old secret until then\n"
+    )
+
+
+def deployed(credentials: Credentials, name: str = "partner", algorithms: str = '"HS256"') -> Site:
+    """Puts a policy in force that names this shared secret; nothing runs."""
+    site = credentials.site
+    site.credential(name, SECRET)
+    policy = with_issuer("https://login.example.org", secret=name).replace('"HS256"', algorithms)
+    assert site.deploy(policy, "--offline").status == 0
+    return site
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "length", "said"),
+    [
+        ('"HS256"', 31, "has 31 bytes, and HS256 takes at least 32"),
+        ('"HS256"', 32, None),
+        ('"HS384"', 47, "has 47 bytes, and HS384 takes at least 48"),
+        ('"HS384"', 48, None),
+        ('"HS256", "HS512"', 63, "has 63 bytes, and HS512 takes at least 64"),
+        ('"HS256", "HS512"', 64, None),
+    ],
+)
+def test_a_shared_secret_has_the_length_that_its_algorithm_takes(
+    credentials: Credentials, algorithms: str, length: int, said: str | None
+) -> None:
+    deployed(credentials, algorithms=algorithms)
+    path = credentials.plain / "partner"
+    for command in ("rotate", "set"):
+        if command == "set":
+            path.unlink()
+        before = path.read_text() if path.exists() else None
+        status, _, err = credentials.run(command, "partner", stdin="x" * length + "\n")
+        if said is None:
+            assert (status, err, path.read_text()) == (0, "", "x" * length)
+        else:
+            assert (status, err.startswith(f"error: the secret `partner` {said}\n  = help: ")) == (1, True)
+            assert (path.read_text() if path.exists() else None) == before
+    assert credentials.run("set", "other", stdin="x")[0] == 0  # no shared secret
+
+
+def test_rotate_takes_the_old_secret_from_lua(credentials: Credentials) -> None:
+    site = deployed(credentials)
+    published = site.directory / "run" / "secrets" / "partner"
+    epoch = site.directory / "run" / "epoch"
+    published.write_text(SECRET)
+    epoch.touch()
+    os.utime(epoch, (0, 0))
+    assert credentials.run("rotate", "partner", stdin=OTHER)[0] == 0
+    assert not published.exists()
+    assert epoch.stat().st_mtime > 0
+
+
+def test_no_link_is_followed_where_secrets_are_published(credentials: Credentials) -> None:
+    """The sidecar's user owns the directory around."""
+    site = deployed(credentials)
+    elsewhere = site.directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "partner").touch()
+    (site.directory / "run" / "secrets").rmdir()
+    (site.directory / "run" / "secrets").symlink_to(elsewhere)
+    assert credentials.run("rotate", "partner", stdin=OTHER)[0] == 0  # the restart sees to it
+    assert (elsewhere / "partner").exists()
+    assert site.told() == ["restart sidecar"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_leaked_secret_ends_though_the_sidecar_does_not_come_back(site: Site, comes_back: bool) -> None:
+    """As systemd restarts: the old process ends, the new one starts or fails."""
+    site.credential("partner", SECRET)
+    site.deploy(with_issuer(ISSUER, secret="partner"), "--offline")
+    site.start()
+    assert site.sidecar is not None
+    (site.directory / "htdocs" / "members" / "page.txt").write_text("members\n")
+    published = site.directory / "run" / "secrets" / "partner"
+    poll("the secret is published", published.exists)
+    leaked = [bearer(hs256(SECRET.encode(), claims()))]
+
+    def status() -> int:
+        return request(site.port, "/members/page.txt", leaked).status
+
+    poll("the secret is good", lambda: status() == 200)
+    if comes_back:
+        stop = "kill $0; while kill -0 $0 2>/dev/null && ! grep -q zombie /proc/$0/status; do sleep 0.1; done"
+        command = ["/bin/sh", "-c", f"{stop}; exit 0", str(site.sidecar.pid)]
+    else:
+        command = ["/bin/sh", "-c", "kill -9 $0; echo no such credential; exit 1", str(site.sidecar.pid)]
+    site.configure(restart_sidecar=command)
+    done = site.run("credential", "rotate", "partner", stdin=OTHER)
+    if comes_back:
+        assert (done.status, done.err) == (0, "")
+        site.start_sidecar()
+        poll("the old secret is refused", lambda: status() == 401, 5)
+        return
+    assert done.status == 1
+    assert "no such credential; the new secret is stored, and the old one is no longer accepted" in done.err
+    poll("the old secret is not accepted any more", lambda: status() >= 500, 5)
+    for _ in range(20):
+        assert status() >= 500
+    site.configure()
+    site.start_sidecar()
+    poll("the old secret is refused", lambda: status() == 401, 5)
+    good = [bearer(hs256(OTHER.encode(), claims()))]
+    poll("the new one is good", lambda: request(site.port, "/members/page.txt", good).status == 200, 5)
+
+
+@pytest.mark.system
+def test_a_sidecar_that_still_runs_is_said_to(site: Site) -> None:
+    site.credential("partner", SECRET)
+    site.deploy(with_issuer(ISSUER, secret="partner"), "--offline")
+    site.start_sidecar()
+    poll("it answers", (site.directory / "run" / "http.sock").exists)
+    site.configure(restart_sidecar=["/bin/sh", "-c", "echo no bus; exit 1"])
+    done = site.run("credential", "rotate", "partner", stdin=OTHER)
+    assert done.status == 1
+    assert (
+        "no bus; the new secret is stored, but a sidecar still runs, and goes on with the old one" in done.err
+    )
+    assert "stop it at once" in done.err
+
+
+# --- remove ------------------------------------------------------------------------------------------
+
+
+def test_remove(credentials: Credentials) -> None:
+    site = credentials.site
+    assert credentials.run("set", "x", stdin=SECRET)[0] == 0
+    (site.directory / "run" / "secrets" / "x").write_text(SECRET)
+    status, out, err = credentials.run("remove", "x")
+    assert (status, err) == (0, "")
+    removed, memory = out.splitlines()
+    assert removed == f"removed {credentials.plain / 'x'}"
+    assert memory.startswith("a sidecar that has read it holds it in memory until it restarts: /bin/sh")
+    assert list(credentials.plain.iterdir()) == []
+    assert not (site.directory / "run" / "secrets" / "x").exists()
+    assert site.told() == []
+    line = site.audit()[-1]
+    assert (line["event"], line["name"], line["kept"]) == ("credential-remove", "x", "plain")
+
+
+def test_remove_refuses_what_is_in_use(credentials: Credentials) -> None:
+    site = deployed(credentials)
+    path = credentials.plain / "partner"
+    status, out, err = credentials.run("remove", "partner")
+    assert (status, out) == (1, "")
+    assert err.startswith(
+        "error: the release in force names `partner`: the sidecar does not start without it\n"
+    )
+    assert path.exists()
+    published = site.directory / "run" / "secrets" / "partner"
+    published.write_text(SECRET)
+    status, out, err = credentials.run("remove", "partner", "--force")
+    assert (status, err) == (0, "")
+    assert out == f"removed {path}\nrestarted the sidecar, which held it in memory\n"
+    assert (path.exists(), published.exists()) == (False, False)
+    assert site.told() == ["restart sidecar"]
+
+
+def test_remove_what_is_there_twice_and_not_at_all(credentials: Credentials) -> None:
+    assert credentials.run("set", "x", stdin=SECRET)[0] == 0
+    (credentials.sealed / "x").write_text("sealed")
+    assert credentials.run("remove", "x")[0] == 0
+    assert [*credentials.plain.iterdir(), *credentials.sealed.iterdir()] == []
+    status, _, err = credentials.run("remove", "x")
+    assert (status, err.splitlines()[0]) == (1, "error: there is no credential `x`")
 
 
 # --- list --------------------------------------------------------------------------------------------
@@ -315,7 +485,7 @@ def test_list(credentials: Credentials) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", report["credentials"][0]["modified"])
     text = credentials.run("list")[1].splitlines()
     assert [line.split()[0] for line in text] == ["name", "partner", "spare"]
-    assert "names it" in text[1] and "unused" in text[2] and "encrypted" in text[2]
+    assert "names it" in text[1] and "not in the release in force" in text[2] and "encrypted" in text[2]
 
 
 def test_list_names_what_is_missing_and_what_is_there_twice(credentials: Credentials) -> None:

@@ -211,6 +211,9 @@ def test_a_rule_that_refuses_the_health_page(running: Site) -> None:
     assert done.status == 1
     assert f"/page.txt does not answer 2xx or 3xx: 403; release {before} is in force again" in done.err
     assert done.steps()["back"] == f"release {before} is in force again"
+    steps = [line.split()[0] for line in done.out.splitlines()]
+    assert steps[-5:] == ["tell", "failed", "back", "tell", "probe"]
+    assert done.steps()["failed"].endswith("/page.txt does not answer 2xx or 3xx: 403")
     assert (running.in_force(), running.releases()) == (before, releases)
     assert running.get("/page.txt").status == 200
     assert running.told() == ["reload sidecar"]
@@ -231,9 +234,54 @@ def test_a_health_page_that_fails_before_as_after(running: Site) -> None:
     assert running.get("/page.txt").status == 200
 
 
+def test_a_credential_that_is_not_there(running: Site) -> None:
+    """Nothing changes, and nobody is told."""
+    before = everything(running)
+    policy = with_issuer("https://login.example", secret="partner")
+    done = running.deploy(policy)
+    assert (done.status, done.err) == (
+        1,
+        "error: the policy names a credential that is not there: `partner`\n"
+        "  = help: lightgate credential set partner\n",
+    )
+    assert "test" not in done.steps()
+    assert (everything(running), running.told()) == (before, [])
+    running.credential("partner", "s" * 31)
+    done = running.deploy(policy)
+    assert (done.status, done.err) == (
+        1,
+        "error: the secret `partner` has 31 bytes, and HS256 takes at least 32\n"
+        "  = help: openssl rand -base64 32 | lightgate credential rotate partner\n",
+    )
+    assert (everything(running), running.told()) == (before, [])
+    # Encrypted for this machine: how long it is is not known.
+    (running.directory / "credentials" / "partner").rename(running.directory / "sealed")
+    sealed = running.directory / "credentials.encrypted"
+    sealed.mkdir()
+    (running.directory / "sealed").rename(sealed / "partner")
+    running.configure(sealed_credentials_directory=str(sealed), restart_sidecar=["/bin/false"])
+    assert "`/bin/false` failed" in running.deploy(policy).err
+
+
+def test_all_credentials_that_are_not_there(running: Site) -> None:
+    policy = with_issuer("https://login.example", secret="partner") + (
+        '[auth.other]\nissuer = "https://other.example"\naudience = ["shop"]\nalgorithms = ["HS512"]\n'
+        'secret = "other"\n[[rule]]\nname = "others"\nwhen = \'request.path.startswith("/other/")\'\n'
+        'require = { auth = "other" }\n'
+    )
+    done = running.deploy(policy)
+    assert done.err == (
+        "error: the policy names credentials that are not there: `partner`, `other`\n"
+        "  = help: lightgate credential set partner; lightgate credential set other\n"
+    )
+    assert running.deploy(None, "--offline").status == 0
+
+
 def test_a_sidecar_that_cannot_take_the_release(running: Site) -> None:
-    """It has no such credential. The probe finds that out, not the first caller."""
+    """It has no such credential, and where this host keeps them is not known, as in a container. The probe
+    finds that out, not the first caller."""
     before = running.in_force()
+    running.configure(credentials_directory="/there/is/none", sealed_credentials_directory="/there/is/none")
     done = running.deploy(with_issuer("https://login.example", secret="missing"))
     assert done.status == 1
     assert "answers 503: the sidecar does not answer, or does not know the release" in done.err
@@ -321,6 +369,88 @@ def test_the_way_back_is_not_interrupted(running: Site, number: signal.Signals) 
     assert (report["ok"], report["in_force"]) == (False, before)
     assert f"403; release {before} is in force again" in report["error"]["message"]
     assert (running.in_force(), running.releases()) == (before, releases)
+
+
+# --- a release that somebody has changed ------------------------------------------------------------
+
+
+def test_a_changed_release_in_force_is_repaired(running: Site) -> None:
+    """Only its Lua: nobody needs to be told, and the right rules hold when the command ends."""
+    before = everything(running)
+    assert running.deploy(GONE).status == 0
+    changed = running.current / "request.lua"
+    text = changed.read_text()
+    changed.write_text(text.replace("/page.txt", "/other.tx"))
+    os.utime(changed)
+    poll("the gate is open", lambda: running.get("/page.txt").status == 200)
+    running.told()
+    done = running.deploy(None, "--comment", "mended")
+    assert (done.status, done.err) == (0, "")
+    release = running.in_force()
+    assert running.get("/page.txt").status == 403
+    assert changed.read_text() == text
+    steps = done.steps()
+    assert list(steps)[3:] == ["test", "repair", "activate", "tell", "probe", "release"]
+    assert steps["repair"] == f"release {release} had been changed: written anew"
+    assert running.told() == []
+    line = running.audit()[-1]
+    assert (line["event"], line["release"], line["previous"], line["comment"]) == (
+        *("repair", release, release, "mended"),
+    )
+    assert [path.name for path in running.state.rglob(".*")] == []
+    assert running.releases() == {before["in force"], release}
+    assert "repair" not in running.deploy().steps()
+
+
+@pytest.mark.parametrize("name", ["sidecar.json", "lightgate.conf", "manifest.json"])
+def test_what_services_read_once_is_told_again_after_a_repair(running: Site, name: str) -> None:
+    """Whatever has become of it; the file may be missing."""
+    release = running.in_force()
+    changed = running.current / name
+    if name == "manifest.json":
+        changed.unlink()
+    else:
+        changed.write_text(changed.read_text() + "\n")
+    done = running.deploy()
+    assert (done.status, done.err) == (0, "")
+    assert "written anew" in done.steps()["repair"]
+    assert running.in_force() == release
+    assert set(running.told()) == {"restart sidecar", "reload lighttpd"}
+    assert running.deploy().steps()["tell"].startswith("nobody")
+
+
+def test_a_changed_release_gives_way_to_another(running: Site) -> None:
+    (running.current / "sidecar.json").write_text("{")
+    done = running.deploy(GONE)
+    assert (done.status, done.err) == (0, "")
+    assert set(running.told()) == {"restart sidecar", "reload lighttpd"}
+    assert running.get("/page.txt").status == 403
+
+
+def test_a_changed_release_that_is_not_in_force_is_repaired(running: Site) -> None:
+    first = running.in_force()
+    assert running.deploy(GONE).status == 0
+    (running.state / "releases" / first / "request.lua").write_text("return 0\n")
+    done = running.deploy(POLICY)
+    assert (done.status, done.err) == (0, "")
+    assert "written anew" in done.steps()["repair"]
+    assert (running.in_force(), running.get("/page.txt").status) == (first, 200)
+    assert [line["event"] for line in running.audit()][-2:] == ["repair", "deploy"]
+
+
+# --- issuers that do not answer ----------------------------------------------------------------------
+
+
+def test_an_issuer_without_keys_is_a_warning(running: Site) -> None:
+    policy = with_issuer("https://login.example").replace(
+        'jwks_file = "keys.json"', 'jwks_url = "http://127.0.0.1:1/keys"'
+    )
+    done = running.deploy(policy)
+    warning = "issuer `corp`: no keys yet, so its callers get a 503: `lightgate doctor` says why"
+    assert (done.status, done.err) == (0, f"warning: {warning}\n")
+    report = running.deploy(None, "--json").json()
+    assert {"step": "warning", "said": warning} in report["steps"]
+    assert running.deploy(POLICY).err == ""
 
 
 # --- under load --------------------------------------------------------------------------------------

@@ -224,6 +224,37 @@ def test_a_release_that_comes_back_keeps_the_way_when_it_is_killed(known: Prepar
     assert seen == {known.old, known.new}
 
 
+def test_a_repair_that_is_killed(tmp_path: Path) -> None:
+    """What was changed stands there, or what is right; never nothing."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    directory, work = tmp_path / "prepared", tmp_path / "work"
+    work.mkdir()
+    (work / "lightgate.toml").write_text(POLICY)
+    deploy(work)
+    release = (work / "state" / "current").readlink().name
+    script = work / "state" / "current" / "request.lua"
+    right, changed = script.read_text(), "return 0\n"
+    script.write_text(changed)
+    shutil.copytree(work, directory, symlinks=True)
+    repaired = Prepared(directory, work, (release,), release, release, moments(work))
+    assert script.read_text() == right
+    seen = set()
+    for moment in repaired.moments:
+        if moment.call not in ("mkdir", "rename", "renameat2", "fsync", "unlinkat", "rmdir", "utimensat"):
+            continue
+        repaired.reset()
+        assert repaired.inject(moment, "signal=KILL").returncode == -signal.SIGKILL
+        assert repaired.in_force() == release
+        seen.add(script.read_text())
+        assert script.read_text() in (right, changed)
+        deploy(work)
+        check_whole(work, {release})
+        assert script.read_text() == right
+        assert [path.name for path in (work / "state").rglob(".*")] == [], moment
+    assert seen == {right, changed}
+
+
 @pytest.mark.parametrize("call", ["symlink", "rename"])
 def test_a_release_that_did_not_come_back_keeps_its_record(known: Prepared, call: str) -> None:
     failed = 0

@@ -57,6 +57,23 @@ def test_the_first_release(site: Site) -> None:
     assert manifest["deployment"]["authorizer_socket"] == f"{site.directory}/run/authorizer.sock"
 
 
+def test_a_changed_release_is_repaired(site: Site) -> None:
+    site.deploy(None, "--offline")
+    release, script = site.in_force(), site.current / "request.lua"
+    text = script.read_text()
+    for how in ("changed", "removed"):
+        if how == "changed":
+            script.write_text("return 0\n")
+        else:
+            (site.current / "manifest.json").unlink()
+        done = site.deploy(None, "--offline")
+        assert (done.status, done.err) == (0, "")
+        assert done.steps()["repair"] == f"release {release} had been changed: written anew"
+        assert (site.in_force(), script.read_text()) == (release, text)
+        assert (site.audit()[-1]["event"], site.releases()) == ("repair", {release})
+    assert "repair" not in site.deploy(None, "--offline").steps()
+
+
 def test_a_policy_can_be_named(site: Site) -> None:
     other = site.directory / "other.toml"
     other.write_text('default = "deny"\n')

@@ -69,6 +69,19 @@ def test_what_running_services_may_have_missed() -> None:
     assert told(BASE, BASE, None) == [("sidecar", "restart"), ("lighttpd", "reload")]
 
 
+@pytest.mark.parametrize("name", ["sidecar.json", "lightgate.conf"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", None])
+def test_what_somebody_has_changed_is_not_known(name: str, content: bytes | None) -> None:
+    changed = {key: value for key, value in BASE.items() if key != name}
+    if content is not None:
+        changed[name] = content
+    everybody = [("sidecar", "restart"), ("lighttpd", "reload")]
+    if (name, content) in (("lightgate.conf", b"{"), ("lightgate.conf", b"[]")):
+        everybody = everybody[1:]  # other directives
+    assert told(BASE, changed) == everybody
+    assert told(changed, BASE) == everybody
+
+
 def test_comments_are_no_directives() -> None:
     other = {
         **BASE,

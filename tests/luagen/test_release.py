@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from luagen import Compilation, Deployment, Release, activate, compile_policy, model, write_release
-from luagen.release import ID_LENGTH, ReleaseConflictError, build_release
+from luagen.release import ID_LENGTH, ReleaseConflictError, build_release, is_changed, repair_release
 from tests.luagen.policies import AUTH, policy, respond, rule
 
 FILES = {"lightgate.conf", "manifest.json", "request.lua", "response.lua", "sidecar.json"}
@@ -90,19 +91,76 @@ def test_write_again_touches_nothing(release: Release, tmp_path: Path) -> None:
     assert {path: path.stat() for path in before} == before
 
 
-@pytest.mark.parametrize("change", ["edited", "missing", "added"])
-def test_changed_release_is_not_overwritten(release: Release, tmp_path: Path, change: str) -> None:
-    target = write_release(release, tmp_path)
-    match change:
-        case "edited":
-            (target / "request.lua").write_bytes(b"return 0\n")
-        case "missing":
-            (target / "request.lua").unlink()
-        case _:
-            (target / "notes.txt").write_bytes(b"")
+@pytest.mark.parametrize("how", ["edited", "missing", "added"])
+def test_changed_release_is_not_overwritten(release: Release, tmp_path: Path, how: str) -> None:
+    change(write_release(release, tmp_path), how)
     with pytest.raises(ReleaseConflictError, match="exists with other content"):
         write_release(release, tmp_path)
     assert names(tmp_path) == [release.id]
+
+
+CHANGES = ["edited", "missing", "added", "directory", "link", "file", "link to a directory"]
+
+
+def change(target: Path, how: str) -> None:
+    """Tampers with the release in `target`."""
+    script = target / "request.lua"
+    match how:
+        case "edited":
+            script.write_bytes(b"return 0\n")
+        case "missing":
+            script.unlink()
+        case "added":
+            (target / "notes.txt").write_bytes(b"")
+        case "directory":
+            (target / "notes").mkdir()
+        case "link":  # to the same content, which can change any time
+            script.rename(target.parent / "elsewhere")
+            script.symlink_to(target.parent / "elsewhere")
+        case "file":
+            shutil.rmtree(target)
+            target.touch()
+        case _:
+            target.rename(target.with_name("elsewhere"))
+            target.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_changed_release_is_repaired(
+    release: Release, tmp_path: Path, how: str, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr("luagen.release._exchange", lambda _first, _second: False)
+    assert not is_changed(release, tmp_path)
+    target = write_release(release, tmp_path)
+    assert not is_changed(release, tmp_path)
+    change(target, how)
+    assert is_changed(release, tmp_path)
+    with pytest.raises(ReleaseConflictError):
+        write_release(release, tmp_path)
+    for script in tmp_path.glob("*/*.lua"):
+        os.utime(script, (0, 0))
+    repair_release(release, tmp_path)
+    assert not is_changed(release, tmp_path)
+    assert not target.is_symlink()
+    assert modes(target) == dict.fromkeys(FILES, 0o644)
+    assert all(script.stat().st_mtime > 0 for script in target.glob("*.lua"))
+    assert set(names(tmp_path)) - {"elsewhere"} == {release.id}, "nothing else is left behind"
+
+
+def test_names_are_exchanged_in_one_step(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment is there nothing, on a file system that can do it, as that of the tests can."""
+
+    def in_two_steps(_new: Path, _target: Path) -> None:
+        pytest.fail("not exchanged")
+
+    monkeypatch.setattr("luagen.release._replace", in_two_steps)
+    change(write_release(release, tmp_path), "edited")
+    repair_release(release, tmp_path)
+    assert not is_changed(release, tmp_path)
 
 
 def test_failed_write_leaves_nothing(release: Release, tmp_path: Path) -> None:
