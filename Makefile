@@ -14,7 +14,7 @@ WEB_GROUP ?= www-data
 # PACKAGE=WHAT: what shows that it is there already
 DEMO_PACKAGES := lighttpd=lighttpd lighttpd-modules-lua=$(MAGNET) python3-venv=module:ensurepip curl=curl
 TEST_PACKAGES := $(DEMO_PACKAGES) lighttpd-mod-openssl=/usr/lib/lighttpd/mod_openssl.so \
-	php-cgi=php-cgi nodejs=node npm=npm openssl=openssl lua-check=luacheck \
+	php-cgi=php-cgi nodejs=node npm=npm openssl=openssl lua-check=luacheck groff-base=groff \
 	docker.io=dockerd docker-compose=docker-compose \
 	debootstrap=debootstrap strace=strace
 

@@ -74,7 +74,6 @@ def test_example_policy_compiles(tmp_path: Path) -> None:
     assert compile_policy(policy, Deployment()).diagnostics == ()
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff on this machine")
 def test_groff_has_no_complaints(pages: Path) -> None:
     for page in pages.iterdir():
         done = subprocess.run(

@@ -143,8 +143,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+    assert shutil.which("strace"), "apt-get install strace"
     root = tmp_path_factory.mktemp("killed")
     directory, work = root / "prepared", root / "work"
     directory.mkdir()
@@ -168,8 +167,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The same where `new` was in force before: a policy that came back."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+    assert shutil.which("strace"), "apt-get install strace"
     root = tmp_path_factory.mktemp("known")
     directory, work = root / "prepared", root / "work"
     work.mkdir()
@@ -226,8 +224,7 @@ def test_a_release_that_comes_back_keeps_the_way_when_it_is_killed(known: Prepar
 
 def test_a_repair_that_is_killed(tmp_path: Path) -> None:
     """What was changed stands there, or what is right; never nothing."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+    assert shutil.which("strace"), "apt-get install strace"
     directory, work = tmp_path / "prepared", tmp_path / "work"
     work.mkdir()
     (work / "lightgate.toml").write_text(POLICY)
