@@ -1,20 +1,29 @@
-"""`python -m bench`: measures, and prints a Markdown table of medians and of ratios to bare lighttpd."""
+"""`python -m bench`: measures, and prints Markdown tables of medians and of ratios within the run."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
+from bench import growth
 from bench.load import LoadError, Sample, resident_mib, run
 from bench.minting import AUDIENCE, HMAC_ISSUER, RSA_ISSUER, Mint
+from bench.scenario import (
+    Cores,
+    Scenario,
+    available_cores,
+    measure,
+    median_cpu_us,
+    median_rate,
+    progress,
+    start,
+)
 from bench.servers import PAGE_BYTES, Bare, Gated
 from tests.system.processes import Process, poll
 
@@ -88,53 +97,6 @@ require = {{ auth = "corp" }}
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One row of the table. `baseline` is the row it is compared with: the same load on lighttpd alone."""
-
-    name: str
-    baseline: str
-    server: Bare
-    path: str
-    credentials: Path | None = None
-    refused: bool = False
-    forgotten: Gated | None = None  # whose verdicts are forgotten first, so that no token has been seen
-
-
-@dataclass(frozen=True, slots=True)
-class Cores:
-    servers: int
-    load: int
-
-
-def available_cores() -> Cores:
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise SystemExit("the benchmark needs two processor cores: one for the servers, one for the load")
-    return Cores(cores[0], cores[1])
-
-
-def measure(scenarios: list[Scenario], *, cores: Cores, rounds: int, seconds: int) -> dict[str, list[Sample]]:
-    """Every scenario in every round, in turn: what disturbs the machine disturbs all of them alike."""
-    samples: dict[str, list[Sample]] = {scenario.name: [] for scenario in scenarios}
-    for number in range(rounds):
-        for scenario in scenarios:
-            progress(f"round {number + 1} of {rounds}: {scenario.name}")
-            if scenario.forgotten is not None:
-                scenario.forgotten.forget()
-            samples[scenario.name].append(
-                run(
-                    scenario.server.url(scenario.path),
-                    scenario.server.pids,
-                    core=cores.load,
-                    seconds=seconds,
-                    credentials=scenario.credentials,
-                    refused=scenario.refused,
-                )
-            )
-    return samples
-
-
 def measure_waiting(
     server: Gated, *, cores: Cores, rounds: int, seconds: int, log: Path
 ) -> tuple[list[Sample], list[Sample]]:
@@ -159,14 +121,6 @@ def measure_waiting(
     return alone, beside
 
 
-def median_rate(samples: list[Sample]) -> float:
-    return statistics.median(sample.requests_per_s for sample in samples)
-
-
-def median_cpu_us(samples: list[Sample]) -> float:
-    return statistics.median(sample.cpu_us for sample in samples)
-
-
 def table(scenarios: list[Scenario], measured: dict[str, list[Sample]]) -> str:
     """Medians of every scenario, and their ratios to lighttpd alone under the same load."""
     lines = [
@@ -181,26 +135,19 @@ def table(scenarios: list[Scenario], measured: dict[str, list[Sample]]) -> str:
     return "\n".join(lines)
 
 
-def progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def write_lines(path: Path, lines: list[str]) -> Path:
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
-def start(stack: ExitStack, server: Bare) -> None:
-    stack.callback(server.stop)
-    server.start()
+def directories(stack: ExitStack) -> Callable[[], Path]:
+    """Makes short directories (a socket path has 105 bytes) that last as long as the stack."""
+    return lambda: Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgb", dir="/tmp")))
 
 
-def benchmark(stack: ExitStack, *, rounds: int, seconds: int) -> str:
-    cores = available_cores()
-
-    def directory() -> Path:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgb", dir="/tmp")))
-
+def cost(stack: ExitStack, cores: Cores, *, rounds: int, seconds: int) -> str:
+    """What a request costs, as a ratio to lighttpd alone."""
+    directory = directories(stack)
     tokens, mint = directory(), Mint()
     progress("minting tokens")
     rs256 = mint.rs256(NEVER_SEEN)
@@ -288,16 +235,25 @@ def main() -> None:
         "--rounds", type=int, default=5, help="interleaved rounds of every scenario (default 5)"
     )
     parser.add_argument("--seconds", type=int, default=1, help="length of a round in seconds (default 1)")
+    parser.add_argument(
+        "what", nargs="?", choices=("all", "cost", "growth"), default="all", help="a part of it (default all)"
+    )
     arguments = parser.parse_args()
     missing = [command for command in ("lighttpd", "taskset", "wrk") if shutil.which(command) is None]
     if missing:
         sys.exit(f"not installed: {', '.join(missing)}; try `apt-get install lighttpd util-linux wrk`")
-    with ExitStack() as stack:
-        try:
-            result = benchmark(stack, rounds=arguments.rounds, seconds=arguments.seconds)
-        except LoadError as error:
-            sys.exit(str(error))
-        print(f"{versions()}; medians of {arguments.rounds} rounds of {arguments.seconds} s.\n\n{result}")
+    cores, rounds, seconds = available_cores(), arguments.rounds, arguments.seconds
+    print(f"{versions()}; medians of {rounds} rounds of {seconds} s.")
+    try:
+        if arguments.what in ("all", "cost"):
+            with ExitStack() as stack:
+                print("\n" + cost(stack, cores, rounds=rounds, seconds=seconds), flush=True)
+        if arguments.what in ("all", "growth"):
+            with ExitStack() as stack:
+                directory = directories(stack)
+                print("\n" + growth.table(stack, directory, cores, rounds=rounds, seconds=seconds))
+    except LoadError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ class Gated(Bare):
     def _compile(self, policy: str) -> None:
         path = self.directory / "policy" / "lightgate.toml"
         path.write_text(policy)
+        before = time.process_time()
         compilation = compile_policy(path, self._deployment)
+        self.build_s = time.process_time() - before
         if compilation.release is None:
             raise SystemExit("\n".join(full(diagnostic) for diagnostic in compilation.diagnostics))
         write_release(compilation.release, self.directory / "releases")

@@ -3,8 +3,14 @@
 std = "min"
 max_line_length = 130
 files["lua/lightgate/address.lua"] = {}
-files["lua/lightgate/tokens.lua"] = { read_globals = { "json", "identity" } }
-files["lua/lightgate/fields.lua"] = { read_globals = { "address" } }
+files["lua/lightgate/claims.lua"] = { read_globals = { "json", "identity" } }
+files["lua/lightgate/tokens.lua"] = { read_globals = { "json", "claims" } }
+files["lua/lightgate/country.lua"] = { read_globals = { "address" } }
+files["lua/lightgate/fields.lua"] = { read_globals = { "address", "automaton", "texts" } }
+files["lua/lightgate/actions.lua"] = { read_globals = { "pages", "redirects", "field_names" } }
 files["lua/lightgate/gate.lua"] = {
-  read_globals = { "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts", "operator" },
+  read_globals = {
+    "country", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts", "operator", "actions",
+    "dispatch", "noted", "limits", "cors",
+  },
 }

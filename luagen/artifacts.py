@@ -39,32 +39,56 @@ class ConfText:
         return self.text
 
 
-def render_files(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, bytes]:
-    """All files of a release by name, in order of name; raises UnsafePathError."""
-    header = scripts.Header(
-        version=resources.version(),
-        policy_file=policy.file,
-        policy_sha256=policy.sha256,
-        release=release,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A release whose id is not known yet: what its files say, but for the id."""
+
+    policy: model.Policy
+    deployment: Deployment
+    script: emit.Script
+    settings: Mapping[str, scripts.Setting]
+    hooks: bool  # whether rules read variables of other modules of lighttpd
+    response_settings: Mapping[str, scripts.Setting]
+    sidecar: Mapping[str, object]
+
+    def files(self, release: str) -> dict[str, bytes]:
+        """All files of a release by name, in order of name; raises UnsafePathError."""
+        policy, id_ = self.policy, {"release": release}
+        header = scripts.Header(
+            version=resources.version(),
+            policy_file=policy.file,
+            policy_sha256=policy.sha256,
+            release=release,
+        )
+        files = {
+            "lightgate.conf": _conf(policy, self.deployment),
+            "request.lua": scripts.request_script(
+                header, {**id_, **self.settings}, self.script, hooks=self.hooks
+            ),
+            "response.lua": scripts.response_script(header, {**id_, **self.response_settings}),
+            "sidecar.json": _json({**id_, **self.sidecar}),
+        }
+        files["manifest.json"] = _json(_manifest(policy, self.deployment, release, files))
+        return dict(sorted(files.items()))
+
+
+def draft(policy: model.Policy, deployment: Deployment) -> Draft:
+    return Draft(
+        policy=policy,
+        deployment=deployment,
+        script=emit.emit(lower(policy)),
+        settings=_settings(policy, deployment),
+        hooks=reads.needs_module_variables(policy),
+        response_settings={"fallbacks": _fallbacks(policy)},
+        sidecar=_sidecar(policy, deployment),
     )
-    files = {
-        "lightgate.conf": _conf(deployment),
-        "request.lua": scripts.request_script(
-            header, _settings(policy, deployment, release), emit.emit(lower(policy))
-        ),
-        "response.lua": scripts.response_script(header),
-        "sidecar.json": _json(_sidecar(policy, deployment, release)),
-    }
-    files["manifest.json"] = _json(_manifest(policy, deployment, release, files))
-    return dict(sorted(files.items()))
 
 
 # --- request.lua's settings ------------------------------------------------------------------------
 
 
-def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, scripts.Setting]:
+def _settings(policy: model.Policy, deployment: Deployment) -> dict[str, scripts.Setting]:
     return {
-        "release": release,
         "fingerprint": _fingerprint(policy),
         "default": policy.default.value,
         "epoch_file": deployment.epoch_file,
@@ -72,7 +96,19 @@ def _settings(policy: model.Policy, deployment: Deployment, release: str) -> dic
         "log_decisions": deployment.log_decisions,
         "strip": reads.stripped_fields(policy),
         "identity_members": frozenset(reads.identity_members(policy)),
+        "claims": reads.claims_read(policy),
+        "country": _country(policy.country),
         "issuers": tuple(map(_lua_issuer, policy.auths)),
+    }
+
+
+def _country(country: model.Country | None) -> scripts.Setting:
+    if country is None:
+        return None
+    return {
+        "variable": country.variable,
+        "header": country.header,
+        "trusted": tuple(map(str, country.trusted)) if country.header else None,
     }
 
 
@@ -80,6 +116,7 @@ def _fingerprint(policy: model.Policy) -> str:
     """Of all that decides who a caller is: releases with the same one take each other's identities."""
     decisive = {
         "identity_members": list(reads.identity_members(policy)),
+        "claims": list(reads.claims_read(policy)),
         "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
     }
     return hashlib.sha256(_json(decisive)).hexdigest()[:_FINGERPRINT_LENGTH]
@@ -101,10 +138,29 @@ def _lua_issuer(auth: model.Auth) -> Mapping[str, scripts.Setting]:
     }
 
 
+# --- response.lua's settings -----------------------------------------------------------------------
+
+
+def _fallbacks(policy: model.Policy) -> scripts.Setting:
+    found = [rule.action.stand_in() for rule in policy.all_rules()]
+    by_key = {one.key: one for one in found if one is not None}
+    return tuple(
+        {
+            "key": one.key,
+            "on": frozenset(map(str, one.on)),
+            "status": one.status,
+            "body": one.body,
+            "content_type": one.content_type,
+            "retry_after": None if one.retry_after_s is None else str(one.retry_after_s),
+        }
+        for _, one in sorted(by_key.items())
+    )
+
+
 # --- lightgate.conf --------------------------------------------------------------------------------
 
 
-def _conf(deployment: Deployment) -> bytes:
+def _conf(policy: model.Policy, deployment: Deployment) -> bytes:
     """Says nothing about the release: a change of this file is a reason to reload lighttpd."""
     if len(deployment.authorizer_socket.encode()) > _MAX_SOCKET_BYTES:
         raise UnsafePathError(
@@ -122,6 +178,15 @@ def _conf(deployment: Deployment) -> bytes:
         write_timeout_s=ConfText(str(deployment.write_timeout_s)),
         read_timeout_s=ConfText(str(deployment.read_timeout_s)),
         deadline_s=ConfText(str(deployment.deadline_s)),
+        origins=[
+            {
+                "name": ConfText(origin.name),
+                "host": None if origin.host is None else ConfText(f'"{origin.host}"'),
+                "port": ConfText(str(origin.port)),
+                "socket": None if origin.socket is None else _conf_path(origin.socket),
+            }
+            for origin in policy.origins
+        ],
     ).encode()
 
 
@@ -141,10 +206,9 @@ def _conf_comment(text: str) -> ConfText:
 # --- sidecar.json, manifest.json -------------------------------------------------------------------
 
 
-def _sidecar(policy: model.Policy, deployment: Deployment, release: str) -> dict[str, object]:
+def _sidecar(policy: model.Policy, deployment: Deployment) -> dict[str, object]:
     return {
         "format": SIDECAR_FORMAT,
-        "release": release,
         "authorizer_socket": deployment.authorizer_socket,
         "http_socket": deployment.http_socket,
         "epoch_file": deployment.epoch_file,
@@ -152,6 +216,7 @@ def _sidecar(policy: model.Policy, deployment: Deployment, release: str) -> dict
         "keys_directory": deployment.keys_directory,
         "deadline_s": deployment.deadline_s,
         "identity_members": list(reads.identity_members(policy)),
+        "claims": list(reads.claims_read(policy)),
         "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
     }
 

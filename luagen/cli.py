@@ -18,9 +18,9 @@ from typing import NoReturn
 
 import click
 
-from luagen import compile_policy, render, resources, token
+from luagen import authoring_commands, compile_policy, policy_commands, policy_tests, render, resources, token
 from luagen.artifacts import UnsafePathError
-from luagen.check_report import deciding_rules, summary
+from luagen.check_report import deciding_rules, open_paths, site_reports, summary
 from luagen.deployment import Deployment
 from luagen.dev import rundir, session
 from luagen.dev.upstream import Upstream
@@ -84,10 +84,12 @@ def check(policy: Path, as_json: bool) -> None:
         }
         if found is not None:
             report |= {
-                "rules": len(found.rules),
+                "rules": len(found.all_rules()),
                 "auths": len(found.auths),
                 "default": found.default.value,
                 "deciding_rules": deciding_rules(found),
+                "sites": site_reports(found),
+                "open_paths": open_paths(found),
             }
         click.echo(json.dumps(report, indent=2))
     else:
@@ -143,8 +145,9 @@ def build(policy: Path, output: Path, release_dir: str, socket_dir: str, log_dec
     except UnsafePathError as error:
         raise click.UsageError(str(error)) from error
     show_diagnostics(compilation.diagnostics)
-    if compilation.release is None:
+    if compilation.release is None or compilation.policy is None:
         raise click.exceptions.Exit(EXIT_UNFIT)
+    policy_tests.all_pass(compilation.policy, policy)
     releases = output / "releases"
     try:
         written = write_release(compilation.release, releases)
@@ -348,6 +351,20 @@ def selftest(lighttpd: str | None, as_json: bool) -> None:
         click.echo(f"\nlighttpd {server.version_text}: {len(results)} ways, {verdict}")
     if failed:
         raise click.exceptions.Exit(EXIT_UNFIT)
+
+
+# --- writing policies --------------------------------------------------------------------------------
+
+lightgate.add_command(authoring_commands.fmt)
+lightgate.add_command(authoring_commands.import_)
+
+
+# --- what a policy does -------------------------------------------------------------------------------
+
+lightgate.add_command(policy_commands.explain)
+lightgate.add_command(policy_commands.test)
+lightgate.add_command(policy_commands.diff)
+lightgate.add_command(policy_commands.schema)
 
 
 # --- on the host --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Comparisons and `in`, by the types of both sides. A part of `expression.py`, which gives it `check_value`.
+"""Comparisons and `in`, by the types of both sides. A part of the expression checker.
 
 What Python would answer with a constant because of the types is refused: nobody means it.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 
 from luagen import refusals
-from luagen.diagnostics import Bag, Code, quoted
-from luagen.maps import CheckValue, map_key
+from luagen.checker import Checker
+from luagen.claims import common, settled
+from luagen.diagnostics import Code, quoted
+from luagen.maps import map_key
 from luagen.model import (
     And,
     Compare,
@@ -26,10 +28,10 @@ from luagen.model import (
     Type,
 )
 from luagen.networks import NetworkError, network
-from luagen.schema import with_article
 from luagen.source import Span
-from luagen.syntax import Region
+from luagen.vocabulary import with_article
 
+_HAVE_STRINGS = (Type.STRING, Type.STRING_SET, Type.STRINGS, Type.ROLES)
 _OPERATORS: dict[type[ast.cmpop], Comparison] = {
     ast.Eq: Comparison.EQ,
     ast.NotEq: Comparison.NE,
@@ -40,32 +42,32 @@ _OPERATORS: dict[type[ast.cmpop], Comparison] = {
 }
 
 
-def check(node: ast.Compare, region: Region, check_value: CheckValue, bag: Bag) -> Expression | None:
+def check(node: ast.Compare, checker: Checker) -> Expression | None:
     """A comparison or a chain of them: `a < b < c` is `a < b and b < c`, as expressions have no effects."""
-    checker = _Pair(region, check_value, bag)
+    pair = _Pair(checker)
     left = node.left
     found: list[Expression | None] = []
     for op, right in zip(node.ops, node.comparators, strict=True):
-        found.append(checker.check(left, op, right))
+        found.append(pair.check(left, op, right))
         left = right
     checked = tuple(part for part in found if part is not None)
     if len(checked) < len(found):
         return None
-    return (
-        checked[0] if len(checked) == 1 else And(span=region.span(node), type=Type.BOOLEAN, operands=checked)
-    )
+    if len(checked) == 1:
+        return checked[0]
+    return And(span=checker.span(node), type=Type.BOOLEAN, operands=checked)
 
 
 class _Pair:
     """One comparison of two operands."""
 
-    def __init__(self, region: Region, check_value: CheckValue, bag: Bag) -> None:
-        self._region = region
-        self._value = check_value
-        self._bag = bag
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self._region = checker.region
+        self._value = checker.value
 
     def check(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Expression | None:
-        span = _from_to(self._region, left, right)
+        span = self._region.part(self._region.offsets(left)[0], self._region.offsets(right)[1])
         match op:
             case ast.In():
                 return self._contains(left, right, span)
@@ -74,6 +76,8 @@ class _Pair:
                 return None if found is None else Not(span=span, type=Type.BOOLEAN, operand=found)
             case ast.Is() | ast.IsNot():
                 sign, instead = refusals.operator(op)
+                if isinstance(right, ast.Constant) and right.value is None:
+                    instead = refusals.none(negated=isinstance(op, ast.IsNot))
                 self._error(Code.UNSUPPORTED_EXPRESSION, f"a policy has no operator `{sign}`", span, instead)
                 return None
             case _:
@@ -86,9 +90,12 @@ class _Pair:
         if one is None or other is None:
             return None
         if operator not in (Comparison.EQ, Comparison.NE):
+            one, other = settled(one, Type.INTEGER), settled(other, Type.INTEGER)
             if one.type is not Type.INTEGER or other.type is not Type.INTEGER:
                 wrong = one.type if one.type is not Type.INTEGER else other.type
                 why = "strings have no order here: Lua's depends on the system's language"
+                if any(isinstance(side, Field) and side.name == "now" for side in (one, other)):
+                    why = 'a moment is `timestamp("2026-12-01T00:00:00Z")`'
                 self._error(
                     Code.TYPE_MISMATCH,
                     f"`{operator}` compares integers, and this is {with_article(wrong)}",
@@ -97,7 +104,18 @@ class _Pair:
                 )
                 return None
             return Compare(span=span, type=Type.BOOLEAN, operator=operator, left=one, right=other)
+        if Type.ADDRESS in (one.type, other.type):
+            one, other = settled(one, Type.STRING), settled(other, Type.STRING)
+        one, other = common([one, other])
         match one.type, other.type:
+            case Type.CLAIM, Type.CLAIM:
+                self._error(
+                    Code.TYPE_MISMATCH,
+                    "two claims are compared, and neither says of which type they are",
+                    span,
+                    'make one a text: f"{identity.claims["a"]}"',
+                )
+                return None
             case (Type.STRING, Type.STRING) | (Type.INTEGER, Type.INTEGER) | (Type.BOOLEAN, Type.BOOLEAN):
                 pass
             case Type.ADDRESS, Type.ADDRESS:
@@ -143,13 +161,19 @@ class _Pair:
             checked = [element for element in elements if element is not None]
             if item is None or len(checked) < len(elements):
                 return None
-            return self._one_of(item, left, checked, right, span)
+            item, *checked = common([item, *checked])
+            return self._one_of(settled(item, Type.STRING), left, checked, right, span)
         container = self._value(right)
         if item is None or container is None:
             return None
+        item, container = settled(item, Type.STRING), settled(container, Type.STRINGS)
+        match container:
+            case Literal(value=str(constant)) if item.type is Type.STRING and not isinstance(item, Literal):
+                self._refuse_part_of_constant(constant, right)
+                return None
         match item.type, container:
             case Type.STRING, Field(type=Type.STRING_MAP):
-                key = map_key(container, left, self._region, lambda _: item, self._bag)
+                key = map_key(container, left, self._checker)
                 if key is None:
                     return None
                 item = Literal(span=key.span, type=Type.STRING, value=key.value)
@@ -162,7 +186,7 @@ class _Pair:
                 if networks is None:
                     return None
                 container = NetworkSet(span=container.span, type=Type.NETWORK_SET, values=networks)
-            case Type.STRING, _ if container.type in (Type.STRING, Type.STRING_SET, Type.ROLES):
+            case Type.STRING, _ if container.type in _HAVE_STRINGS:
                 pass
             case _:
                 self._error(
@@ -173,6 +197,14 @@ class _Pair:
                 )
                 return None
         return Contains(span=span, type=Type.BOOLEAN, item=item, container=container)
+
+    def _refuse_part_of_constant(self, constant: str, node: ast.expr) -> None:
+        self._error(
+            Code.TYPE_MISMATCH,
+            "`in` this text holds for every part of it, for the empty text too",
+            self._region.span(node),
+            f'write `==`, or a comma: `in ("{constant[:40]}",)`',
+        )
 
     def _one_of(
         self,
@@ -249,15 +281,13 @@ class _Pair:
         return tuple(networks) if len(networks) == len(texts) else None
 
     def _error(self, code: Code, message: str, span: Span, help: str | None) -> None:
-        self._bag.error(code, message, span, help=help)
-
-
-def _from_to(region: Region, left: ast.expr, right: ast.expr) -> Span:
-    return region.part(region.offsets(left)[0], region.offsets(right)[1])
+        self._checker.error(code, message, span, help=help)
 
 
 def _comparison_help(one: Type, other: Type) -> str | None:
     types = {one, other}
+    if Type.STRINGS in types:
+        return 'test for one element: `"a" in x`, or put them together with `.join(…)`'
     if Type.ROLES in types:
         return 'test for one role: `"admin" in identity.roles`'
     if Type.IDENTITY in types:
@@ -267,7 +297,9 @@ def _comparison_help(one: Type, other: Type) -> str | None:
     if Type.STRING_MAP in types:
         return 'compare one value, such as `request.headers["accept"]`'
     if types == {Type.STRING, Type.INTEGER}:
-        return "write the number without quotes, or the text in quotes"
+        return (
+            "write the number without quotes, the text in quotes, or `int(…)` around a text that is a number"
+        )
     if Type.BOOLEAN in types:
         return "a condition needs no comparison: write `x` or `not x`"
     return None

@@ -91,6 +91,11 @@ def kind(value: Value) -> str:
 
 def parse(source: Source, bag: Bag) -> Table | None:
     """The document as one table, or None when mistakes were reported."""
+    if source.text.startswith("\ufeff"):
+        message = "the file begins with a byte order mark"
+        help_text = "save the file as UTF-8 without a byte order mark"
+        bag.error(Code.INVALID_ENCODING, message, Span(source, 0, 1), help=help_text)
+        return None
     statements, scan_error = scan(source.text)
     builder = _Builder(source, bag)
     for statement in statements:
@@ -196,10 +201,14 @@ class _Builder:
             if entry is None:
                 entry = Entry(part.name, self._span(part), self._table(self._span(part), _Origin.DOTTED))
                 table.entries[part.name] = entry
-            if not (isinstance(entry.value, Table) and self._origin(entry.value) is _Origin.DOTTED):
+            if not (
+                isinstance(entry.value, Table)
+                and self._origin(entry.value) in (_Origin.DOTTED, _Origin.IMPLIED)
+            ):
                 self._twice(part, entry)
                 return False
             table = entry.value
+            self._origins[id(table.entries)] = _Origin.DOTTED  # no header can claim it any more
         last = assignment.key[-1]
         earlier = table.entries.get(last.name)
         if earlier is not None:

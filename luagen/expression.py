@@ -9,140 +9,232 @@ from __future__ import annotations
 
 import ast
 
-from luagen import comparison, maps, methods, refusals, template
-from luagen.diagnostics import Bag, Code, did_you_mean, nearest, quoted
+from luagen import (
+    arithmetic,
+    bounds,
+    captures,
+    comparison,
+    costs,
+    f_strings,
+    fields,
+    functions,
+    methods,
+    partials,
+    refusals,
+    sequences,
+    subscripts,
+)
+from luagen.calls import integer
+from luagen.checker import Checker, Counts, Place
+from luagen.claims import common, settled
+from luagen.diagnostics import Bag, Code
 from luagen.document import Text
-from luagen.methods import refuse_member
-from luagen.model import And, Expression, Field, Literal, NetworkSet, Not, Or, StringSet, Truth, Type
-from luagen.schema import FIELDS, ROOTS, with_article
-from luagen.scope import NamedExpression, Scope, measure
+from luagen.model import (
+    And,
+    Call,
+    Claim,
+    Comprehension,
+    Concatenation,
+    Conditional,
+    Expression,
+    Join,
+    Literal,
+    Matches,
+    Not,
+    Or,
+    ParsedInteger,
+    Quantifier,
+    Truth,
+    Type,
+)
+from luagen.scope import NamedExpression, Scope
 from luagen.source import Span
 from luagen.syntax import MAX_DEPTH, Region, parse
 from luagen.texts import concatenation, literal_text
+from luagen.vocabulary import FIELDS, FUNCTIONS, with_article
+from luagen.walk import measure, operands
 
-MAX_NODES = 5000  # of one expression with its names written out: names can double in every line
-MAX_TREE_DEPTH = 2 * MAX_DEPTH  # of one with its names: names can also make it deeper in every line
-MAX_INTEGER = 2**53 - 1  # what every Lua can hold exactly
-_HAS_TRUTH = (Type.BOOLEAN, Type.STRING, Type.INTEGER, Type.ROLES, Type.IDENTITY)
+MAX_TREE_DEPTH = 2 * MAX_DEPTH  # of an expression with its names: they can make it deeper in every line
+MAX_GENERATORS = 8  # within each other
+_HAS_TRUTH = (Type.BOOLEAN, Type.STRING, Type.INTEGER, Type.STRINGS, Type.ROLES, Type.IDENTITY)
 _HAS_VALUE = (Type.STRING, Type.INTEGER, Type.BOOLEAN)
 
 
 def condition(text: Text, scope: Scope, bag: Bag) -> Expression | None:
-    """The whole of `text` as an expression of type BOOLEAN."""
-    region = Region(text, 0, len(text.value))
-    tree = parse(region, bag)
-    checked = None if tree is None else _Checker(region, scope, bag).condition(tree)
-    return _within_limits(checked, text, bag)
+    """The whole of `text` as an expression of type BOOLEAN: a `when` until `scope.groups` is set."""
+    checker = _checker(text, scope, bag, _place(scope))
+    tree = parse(checker.region, bag)
+    return _finished(None if tree is None else checker.condition(tree), checker)
 
 
 def named(name: str, key: Span, text: Text, scope: Scope, bag: Bag) -> NamedExpression:
     """An entry of [names]: of any type, or a condition when `and` and `or` join operands of several types."""
-    region = Region(text, 0, len(text.value))
-    tree = parse(region, bag)
+    checker = _checker(text, scope, bag, Place.NAME)
+    tree = parse(checker.region, bag)
     checked, is_condition = None, False
     if tree is not None:
-        attempt = Bag()
-        checked = _Checker(region, scope, attempt).value(tree)
+        attempt = _checker(text, scope, Bag(), Place.NAME)
+        checked = attempt.value(tree)
         if checked is None and isinstance(tree, ast.BoolOp):
-            checked, is_condition = _Checker(region, scope, bag).condition(tree), True
+            checked, is_condition = checker.condition(tree), True
         else:
-            bag.extend(attempt)
-    checked = _within_limits(checked, text, bag)
+            bag.extend(attempt.bag)
+        # An entry can stand inside a generator of another expression, whose variables are others.
+        scope.variables = max(attempt.counts.variables, checker.counts.variables)
+    checked = _within_limits(checked, checker)
     nodes = 0 if checked is None else measure(checked)[0]
     return NamedExpression(name=name, span=key, expression=checked, is_condition=is_condition, nodes=nodes)
 
 
 def value_of_template(text: Text, scope: Scope, bag: Bag) -> Expression | None:
     """The whole of `text` as an f-string body: an expression of type STRING."""
-    region = Region(text, 0, len(text.value))
-    try:
-        pieces = template.split(region.source)
-    except template.TemplateError as error:
-        bag.error(Code.INVALID_TEMPLATE, error.message, region.part(error.start, error.end), help=error.help)
+    checker = _checker(text, scope, bag, Place.ACTION)
+    parts = f_strings.parts(checker, 0, len(text.value))
+    return _finished(concatenation(parts, text.span), checker)
+
+
+def _checker(text: Text, scope: Scope, bag: Bag, place: Place) -> _Checker:
+    region, counts = Region(text, 0, len(text.value)), Counts(variables=scope.variables)
+    return _Checker(region=region, scope=scope, bag=bag, place=place, counts=counts)
+
+
+def _place(scope: Scope) -> Place:
+    return Place.WHEN if scope.groups is None else Place.ACTION
+
+
+def _finished(checked: Expression | None, checker: Checker) -> Expression | None:
+    """The expression unless something is wrong with it as a whole."""
+    checked = _within_limits(checked, checker)
+    if checked is None:
         return None
-    parts: list[Expression | None] = []
-    for piece in pieces:
-        inner = Region(text, piece.start, piece.end)
-        if not piece.is_expression:
-            parts.append(literal_text(template.unbraced(inner.source), inner.whole, bag))
-            continue
-        tree = parse(inner, bag)
-        parts.append(None if tree is None else _Checker(inner, scope, bag).part_of_text(tree))
-    return _within_limits(concatenation(parts, text.span), text, bag)
+    kinds = _kinds(checked)
+    fits = True
+    if Claim in kinds or ParsedInteger in kinds:
+        fits = partials.check(checked, checker.bag)
+    if Matches in kinds:
+        fits &= captures.check(checked, checker.place, checker.bag)
+    return checked if fits else None
 
 
-def _within_limits(checked: Expression | None, text: Text, bag: Bag) -> Expression | None:
-    """The expression unless its names, written out, make it too deep for later stages."""
-    if checked is None or measure(checked)[1] <= MAX_TREE_DEPTH:
+def _kinds(expression: Expression) -> set[type[Expression]]:
+    """The kinds of all its nodes: most expressions have none of those that need a closer look."""
+    kinds: set[type[Expression]] = set()
+    waiting = [expression]
+    while waiting:
+        node = waiting.pop()
+        kinds.add(type(node))
+        waiting += operands(node)
+    return kinds
+
+
+def _within_limits(checked: Expression | None, checker: Checker) -> Expression | None:
+    """The expression unless it is, with its names written out, too much for later stages or a request."""
+    if checked is None:
+        return None
+    if measure(checked)[1] > MAX_TREE_DEPTH:
+        message = (
+            f"with its names written out the expression is nested more than {MAX_TREE_DEPTH} levels deep"
+        )
+        help_text = "split it over several rules"
+    elif not (kinds := _kinds(checked)) & {Quantifier, Comprehension, Concatenation, Join, Call}:
         return checked
-    message = f"with its names written out the expression is nested more than {MAX_TREE_DEPTH} levels deep"
-    bag.error(Code.LIMIT_EXCEEDED, message, text.span, help="split it over several rules")
+    elif bounds.nesting(checked) > MAX_GENERATORS:
+        message = f"more than {MAX_GENERATORS} generators stand within each other"
+        help_text = "split it over several rules"
+    elif (found := costs.Costs(checked)).largest > costs.MAX_TEXT_BYTES:
+        message = (
+            f"for one request a text could get {found.largest} bytes long here, and at most"
+            f" {costs.MAX_TEXT_BYTES} are possible"
+        )
+        help_text = "bound what a client sends: `request.path[:200]`"
+    elif found.steps > costs.MAX_STEPS and kinds & {Quantifier, Comprehension}:
+        message = (
+            f"for one request its generators could take {found.steps} steps, and at most"
+            f" {costs.MAX_STEPS} are possible"
+        )
+        help_text = 'bound the sequences that a client makes: `request.path.split("/")[:20]`'
+    else:
+        return checked
+    checker.error(Code.LIMIT_EXCEEDED, message, checker.region.text.span, help=help_text)
     return None
 
 
-class _Checker:
-    """Checks the tree of one region. `_nodes` counts what its names stand for."""
-
-    def __init__(self, region: Region, scope: Scope, bag: Bag) -> None:
-        self._region = region
-        self._scope = scope
-        self._bag = bag
-        self._nodes = 0
+class _Checker(Checker):
+    """Checks the tree of one region."""
 
     def condition(self, node: ast.expr) -> Expression | None:
-        """`node` where a boolean is meant: only its truth matters."""
-        span = self._region.span(node)
+        span = self.span(node)
         match node:
             case ast.BoolOp(op=op, values=values):
-                operands = [self.condition(value) for value in values]
-                return _joined(op, operands, Type.BOOLEAN, span)
-            case ast.Name(id=name) if name in self._scope.names and self._scope.names[name].is_condition:
-                return self._named(self._scope.names[name], span)
+                checked = [
+                    self._operand(value, op, before)
+                    for value, before in zip(values, (None, *values), strict=False)
+                ]
+                return _joined(op, checked, Type.BOOLEAN, span)
+            case ast.IfExp():
+                sides = [self.condition(side) for side in (node.body, node.orelse)]
+                return self._conditional(node, sides)
+            case ast.Name(id=name) if name not in self.variables and name in self.scope.names:
+                if self.scope.names[name].is_condition:
+                    return fields.written_out(self.scope.names[name], span, self)
         value = self.value(node)
-        if value is None or value.type is Type.BOOLEAN:
+        if value is None:
+            return None
+        value = settled(value, Type.BOOLEAN)
+        if value.type is Type.BOOLEAN:
             return value
         if value.type not in _HAS_TRUTH:
             self._refuse_truth(value.type, node)
             return None
         return Truth(span=span, type=Type.BOOLEAN, operand=value)
 
+    def _operand(self, node: ast.expr, op: ast.boolop, before: ast.expr | None) -> Expression | None:
+        """Of `and` or `or` in a condition, behind another operand or none."""
+        if isinstance(op, ast.Or) and isinstance(before, ast.Compare):
+            match node:
+                case ast.Constant(value=str(text)) if text:
+                    message = "this text is compared with nothing: by itself it is always true"
+                    help_text = 'compare it too: `x == "a" or x == "b"`, or `x in ("a", "b")`'
+                    self.error(Code.TYPE_MISMATCH, message, node, help=help_text)
+                    return None
+        return self.condition(node)
+
     def value(self, node: ast.expr) -> Expression | None:
-        """`node` with the type that it has."""
         match node:
             case ast.Constant():
                 return self._constant(node)
             case ast.Name():
-                return self._name(node)
+                return fields.name(node, self)
             case ast.Attribute():
-                return self._attribute(node)
+                return fields.attribute(node, self)
             case ast.Subscript():
-                return self._subscript(node)
+                return subscripts.check(node, self)
             case ast.Call():
-                return methods.check(node, self._region, self.value, self._bag)
+                return self._call(node)
             case ast.BoolOp():
                 return self._and_or(node)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 checked = self.condition(operand)
-                span = self._region.span(node)
+                span = self.span(node)
                 return None if checked is None else Not(span=span, type=Type.BOOLEAN, operand=checked)
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))) if not isinstance(
-                value, bool
-            ):
-                return self._integer(-value, node)
+            case ast.UnaryOp(op=ast.USub()):
+                return arithmetic.negated(node, self)
             case ast.UnaryOp(op=op):
-                self._refuse_operator(op, node)
+                sign, instead = refusals.operator(op)
+                self._refuse(f"operator `{sign}`", node, instead, "a policy has no")
                 return None
-            case ast.BinOp(op=ast.Add()):
-                return self._sum(node)
-            case ast.BinOp(op=op):
-                self._refuse_operator(op, node)
-                return None
+            case ast.BinOp():
+                return arithmetic.check(node, self)
             case ast.Compare():
-                return comparison.check(node, self._region, self.value, self._bag)
+                return comparison.check(node, self)
             case ast.JoinedStr():
-                return self._f_string(node)
+                return f_strings.check(node, self)
+            case ast.IfExp():
+                return self._conditional(node, [self.value(side) for side in (node.body, node.orelse)])
+            case ast.ListComp():
+                return sequences.comprehension(node, self)
             case ast.Tuple() | ast.List() | ast.Set():
-                self._error(
+                self.error(
                     Code.UNSUPPORTED_EXPRESSION,
                     "a list of values is no value itself",
                     node,
@@ -150,286 +242,110 @@ class _Checker:
                 )
                 return None
             case _:
-                what, instead = refusals.node(node)
-                self._error(
-                    Code.UNSUPPORTED_EXPRESSION, f"a policy has no place for {what}", node, help=instead
-                )
+                self._refuse(*_described(node))
                 return None
 
-    def part_of_text(self, node: ast.expr) -> Expression | None:
-        """`node` between the braces of a template or f-string: a STRING or INTEGER."""
-        checked = self.value(node)
-        if checked is None or checked.type in (Type.STRING, Type.INTEGER):
-            return checked
-        help_text = None
-        if checked.type is Type.ROLES:
-            help_text = 'join them: `",".join(identity.roles)`'
-        elif checked.type is Type.IDENTITY:
-            help_text = "write one of its fields, such as `identity.sub`"
-        elif checked.type is Type.STRING_MAP:
-            help_text = 'read one value, such as `request.headers["accept"]`'
-        elif checked.type is Type.ADDRESS:
-            help_text = "for proxied applications lighttpd adds `X-Forwarded-For`; others have `REMOTE_ADDR`"
-        self._error(
-            Code.TYPE_MISMATCH, f"{with_article(checked.type)} cannot become text", node, help=help_text
-        )
-        return None
-
-    # --- constants and names -------------------------------------------------------------------------
+    # --- constants -----------------------------------------------------------------------------------
 
     def _constant(self, node: ast.Constant) -> Expression | None:
-        span = self._region.span(node)
+        span = self.span(node)
         match node.value:
             case bool(value):
                 return Literal(span=span, type=Type.BOOLEAN, value=value)
+            case int(value) if value > bounds.MAX_INTEGER:
+                help_text = f"the largest is {bounds.MAX_INTEGER}"
+                self.error(Code.INVALID_LITERAL, "the number is too large", node, help=help_text)
+                return None
             case int(value):
-                return self._integer(value, node)
+                return integer(value, span)
             case str(value):
-                return literal_text(value, span, self._bag)
+                return literal_text(value, span, self.bag)
             case bytes():
-                what, instead = "a bytes constant", "leave out the `b`: all strings are bytes in UTF-8"
+                self._refuse("a bytes constant", node, "leave out the `b`: all strings are bytes in UTF-8")
             case None:
-                what, instead = "`None`", "what is absent reads as an empty string, which is false"
+                self._refuse("`None`", node, "what is absent reads as an empty string, which is false")
             case float() | complex():
-                what, instead = "a number with a fraction", "numbers are integers"
+                self._refuse("a number with a fraction", node, "numbers are integers")
             case _:
-                what, instead = "`...`", "write a condition"
-        self._error(Code.UNSUPPORTED_EXPRESSION, f"a policy has no place for {what}", node, help=instead)
+                self._refuse("`...`", node, "write a condition")
         return None
-
-    def _integer(self, value: int, node: ast.expr) -> Expression | None:
-        if abs(value) > MAX_INTEGER:
-            help_text = f"the largest is {MAX_INTEGER}"
-            self._error(Code.INVALID_LITERAL, "the number is too large", node, help=help_text)
-            return None
-        return Literal(span=self._region.span(node), type=Type.INTEGER, value=value)
-
-    def _name(self, node: ast.Name) -> Expression | None:
-        span = self._region.span(node)
-        name = node.id
-        if name == "identity":
-            return Field(span=span, type=FIELDS[name].type, name=name)
-        if name == "request":
-            help_text = "write one of its fields, such as `request.path`"
-            self._error(Code.TYPE_MISMATCH, "`request` is no value itself", node, help=help_text)
-            return None
-        if name in self._scope.lists:
-            self._scope.used.add(name)
-            declared = self._scope.lists[name]
-            if declared is None:
-                return None
-            if declared.networks:
-                return NetworkSet(span=span, type=Type.NETWORK_SET, values=declared.networks, name=name)
-            return StringSet(span=span, type=Type.STRING_SET, values=declared.strings, name=name)
-        if name in self._scope.names:
-            entry = self._scope.names[name]
-            expression = self._named(entry, span)
-            if expression is not None and entry.is_condition:
-                self._error(
-                    Code.TYPE_MISMATCH,
-                    f"{quoted(name)} is a condition and cannot be used as a value",
-                    node,
-                    help="its `and` or `or` joins operands of several types, so only its truth is defined",
-                )
-                return None
-            return expression
-        if name in self._scope.later:
-            self._error(
-                Code.UNKNOWN_NAME,
-                f"{quoted(name)} is not defined yet",
-                node,
-                help="an entry of `[names]` can use the entries above it",
-            )
-            return None
-        whole = next((field for field in FIELDS if field.partition(".")[2] == name), None)
-        self._error(
-            Code.UNKNOWN_NAME,
-            f"there is no name {quoted(name)}",
-            node,
-            help=f"write `{whole}`" if whole else _quote_hint(name, self._scope),
-        )
-        return None
-
-    def _named(self, entry: NamedExpression, span: Span) -> Expression | None:
-        self._scope.used.add(entry.name)
-        self._nodes += entry.nodes
-        if self._nodes > MAX_NODES:
-            self._bag.error(
-                Code.LIMIT_EXCEEDED,
-                f"the expression has more than {MAX_NODES} parts with its names written out",
-                span,
-                help="split it over several rules",
-            )
-            return None
-        return entry.expression
-
-    def _attribute(self, node: ast.Attribute) -> Expression | None:
-        path = _dotted(node)
-        if path is None or path.partition(".")[0] not in ROOTS:
-            receiver = self.value(node.value)
-            if receiver is not None:
-                refuse_member(receiver.type, node, self._region, self._bag, called=False)
-            return None
-        field = FIELDS.get(path)
-        if field is not None:
-            return Field(span=self._region.span(node), type=field.type, name=path)
-        owner = path.rpartition(".")[0]
-        if owner in FIELDS and owner != "identity":
-            refuse_member(FIELDS[owner].type, node, self._region, self._bag, called=False)
-            return None
-        if owner not in ROOTS:
-            self.value(node.value)  # reports the part that is unknown
-            return None
-        candidates = [name for name in FIELDS if name.startswith(f"{owner}.")]
-        self._error(
-            Code.UNKNOWN_FIELD,
-            f"{'the request' if owner == 'request' else 'an identity'} has no field {quoted(node.attr)}",
-            node,
-            label="not in the vocabulary",
-            help=did_you_mean(path, candidates)
-            or f"there are {', '.join(f'`{name}`' for name in candidates)}",
-        )
-        return None
-
-    # --- maps and methods ----------------------------------------------------------------------------
-
-    def _subscript(self, node: ast.Subscript) -> Expression | None:
-        receiver = self.value(node.value)
-        if receiver is None:
-            return None
-        if not isinstance(receiver, Field) or receiver.type is not Type.STRING_MAP:
-            self._error(
-                Code.UNSUPPORTED_EXPRESSION,
-                f"{with_article(receiver.type)} has no parts to read by `[…]`",
-                node,
-                help="test with `.startswith(…)`, `.endswith(…)` or `in`",
-            )
-            return None
-        return maps.item(receiver, node.slice, node, self._region, self.value, self._bag)
 
     # --- putting together ----------------------------------------------------------------------------
+
+    def _call(self, node: ast.Call) -> Expression | None:
+        function, path = node.func, fields.dotted(node.func)
+        if isinstance(function, ast.Attribute):
+            root = path.partition(".")[0] if path else ""
+            if path == "identity.claims.get":
+                return subscripts.claim_by_get(None, node, self)
+            declared = root in (*self.variables, *self.scope.names, *self.scope.lists) or (
+                path is not None and path.rpartition(".")[0] in FIELDS
+            )
+            if path not in FUNCTIONS and (declared or root not in refusals.FUNCTIONS):
+                return methods.check(node, function, self)
+            return functions.check(path, node, self)
+        if path is not None and path in (*self.variables, *self.scope.names, *self.scope.lists):
+            message = f"`{path}` is no function"
+            self.error(Code.UNSUPPORTED_EXPRESSION, message, function, help="leave out the parentheses")
+            return None
+        return functions.check(path, node, self)
 
     def _and_or(self, node: ast.BoolOp) -> Expression | None:
         """`and` and `or` for their value: Python gives back one of the operands, so all have one type."""
         operands = [self.value(value) for value in node.values]
-        types = [operand.type for operand in operands if operand is not None]
-        if len(types) < len(operands):
+        found = common([operand for operand in operands if operand is not None])
+        if len(found) < len(operands):
             return None
-        odd = next((index for index, found in enumerate(types) if found is not types[0]), None)
-        if odd is not None or types[0] not in _HAS_VALUE:
+        type = found[0].type
+        odd = next((operand.type for operand in found if operand.type is not type), None)
+        if odd is not None or type not in (*_HAS_VALUE, Type.CLAIM):
             word = "and" if isinstance(node.op, ast.And) else "or"
-            self._error(
+            self.error(
                 Code.TYPE_MISMATCH,
-                f"`{word}` gives back {with_article(types[0])} or {with_article(types[odd])} here"
+                f"`{word}` gives back {with_article(type)} or {with_article(odd)} here"
                 if odd is not None
-                else f"`{word}` cannot give back {with_article(types[0])}",
+                else f"`{word}` cannot give back {with_article(type)}",
                 node,
                 help="used as a value, all its operands are strings, all integers or all booleans",
             )
             return None
-        return _joined(node.op, operands, types[0], self._region.span(node))
+        return _joined(node.op, [*found], type, self.span(node))
 
-    def _sum(self, node: ast.BinOp) -> Expression | None:
-        terms: list[ast.expr] = []
-        left: ast.expr = node
-        while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Add):
-            terms.append(left.right)
-            left = left.left
-        terms.append(left)
-        parts: list[Expression | None] = []
-        for term in reversed(terms):
-            checked = self.value(term)
-            if checked is not None and checked.type is not Type.STRING:
-                self._error(
-                    Code.TYPE_MISMATCH,
-                    f"`+` puts strings together, and this is {with_article(checked.type)}",
-                    term,
-                    help='an f-string takes numbers too: f"{request.host}:{request.port}"'
-                    if checked.type is Type.INTEGER
-                    else None,
-                )
-                checked = None
-            parts.append(checked)
-        return concatenation(parts, self._region.span(node))
-
-    def _f_string(self, node: ast.JoinedStr) -> Expression | None:
-        """Taken apart from its source, since Python 3.11 has no positions inside f-strings."""
-        start, end = self._region.offsets(node)
-        source = self._region.source
-        parts: list[Expression | None] = []
-        while start < end:
-            if source[start] in " \t\n\\":  # between adjacent strings
-                start += 1
-            elif source[start] == "#":
-                start = source.index("\n", start)
-            else:
-                quote = start
-                while source[quote] not in "'\"":
-                    quote += 1
-                stop = template.string_end(source, quote, end)
-                parts += self._string_parts(source[start:quote].lower(), quote, stop)
-                start = stop
-        return concatenation(parts, self._region.span(node))
-
-    def _string_parts(self, prefix: str, start: int, stop: int) -> list[Expression | None]:
-        """The parts of one string token: its quotes begin at `start`, and it ends before `stop`."""
-        source = self._region.source
-        width = 3 if source[start : start + 3] in ('"""', "'''") and stop - start >= 6 else 1
-        quotes = source[start : start + width]
-        raw = prefix.replace("f", "")
-        first, last = start + width, stop - width
-        if "f" not in prefix:
-            pieces: tuple[template.Piece, ...] = (template.Piece(first, last, False),)
-        elif "\\" in source[first:last] and "r" not in prefix:
-            self._bag.error(
-                Code.UNSUPPORTED_EXPRESSION,
-                "an f-string has no escapes here",
-                self._region.part(start, stop),
-                help="put the escape into a string of its own beside the f-string",
-            )
-            return [None]
-        else:
-            try:
-                pieces = template.split(source, first, last)
-            except template.TemplateError as error:
-                place = self._region.part(error.start, error.end)
-                self._bag.error(Code.INVALID_TEMPLATE, error.message, place, help=error.help)
-                return [None]
-        parts: list[Expression | None] = []
-        for piece in pieces:
-            region = Region(
-                self._region.text, self._region.start + piece.start, self._region.start + piece.end
-            )
-            if piece.is_expression:
-                tree = parse(region, self._bag)
-                checker = _Checker(region, self._scope, self._bag)
-                parts.append(None if tree is None else checker.part_of_text(tree))
-                continue
-            value = region.source
-            if "f" not in prefix:
-                value = ast.literal_eval(f"{raw}{quotes}{value}{quotes}")
-            else:
-                value = template.unbraced(value)
-            parts.append(literal_text(value, region.whole, self._bag))
-        return parts
+    def _conditional(self, node: ast.IfExp, sides: list[Expression | None]) -> Expression | None:
+        tested = self.condition(node.test)
+        found = common([side for side in sides if side is not None])
+        if tested is None or len(found) < len(sides):
+            return None
+        then, otherwise = found
+        if then.type is not otherwise.type or then.type not in (*_HAS_VALUE, Type.STRINGS, Type.CLAIM):
+            message = f"`if` gives back {with_article(then.type)} or {with_article(otherwise.type)} here"
+            if then.type is otherwise.type:
+                message = f"`if` cannot give back {with_article(then.type)}"
+            help_text = "both sides are strings, integers, booleans or sequences of strings"
+            self.error(Code.TYPE_MISMATCH, message, node, help=help_text)
+            return None
+        return Conditional(
+            span=self.span(node), type=then.type, condition=tested, then=then, otherwise=otherwise
+        )
 
     # --- refusals ------------------------------------------------------------------------------------
 
-    def _error(
-        self, code: Code, message: str, node: ast.expr, *, label: str | None = None, help: str | None = None
+    def _refuse(
+        self, what: str, node: ast.expr, instead: str, begin: str = "a policy has no place for"
     ) -> None:
-        self._bag.error(code, message, self._region.span(node), label=label, help=help)
-
-    def _refuse_operator(self, op: ast.AST, node: ast.expr) -> None:
-        sign, instead = refusals.operator(op)
-        self._error(Code.UNSUPPORTED_EXPRESSION, f"a policy has no operator `{sign}`", node, help=instead)
+        self.error(Code.UNSUPPORTED_EXPRESSION, f"{begin} {what}", node, help=instead)
 
     def _refuse_truth(self, found: Type, node: ast.expr) -> None:
         help_text = {
             Type.ADDRESS: 'every request has an address; test it with `in`: `request.ip in "10.0.0.0/8"`',
             Type.STRING_MAP: 'test for one key with `in`: `"x" in request.headers`',
         }.get(found, "test membership with `in`")
-        self._error(Code.TYPE_MISMATCH, f"{with_article(found)} is no condition", node, help=help_text)
+        self.error(Code.TYPE_MISMATCH, f"{with_article(found)} is no condition", node, help=help_text)
+
+
+def _described(node: ast.expr) -> tuple[str, ast.expr, str]:
+    what, instead = refusals.node(node)
+    return what, node, instead
 
 
 def _joined(op: ast.boolop, operands: list[Expression | None], type: Type, span: Span) -> Expression | None:
@@ -438,19 +354,3 @@ def _joined(op: ast.boolop, operands: list[Expression | None], type: Type, span:
         return None
     kind = And if isinstance(op, ast.And) else Or
     return kind(span=span, type=type, operands=checked)
-
-
-def _dotted(node: ast.expr) -> str | None:
-    """`a.b.c` as text when the expression is nothing else."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return ".".join((node.id, *reversed(names)))
-
-
-def _quote_hint(name: str, scope: Scope) -> str:
-    found = nearest(name, scope.words())
-    return f"did you mean `{found}`?" if found else f'text stands in quotes: `"{name[:40]}"`'

@@ -2,7 +2,8 @@
 
 Constants are computed here, by Python itself, so that generated code has no constant conditions and no
 constant arguments. Values are pure, hence an operand that cannot matter is dropped even when evaluating
-it would have asked who the caller is.
+it would have asked who the caller is, and what asks who the caller is comes last in every conjunction and
+disjunction, so that a rule for one path asks nobody on other paths, however its condition is written.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import operator as operators
 from collections.abc import Callable, Iterable
 
-from luagen import ir
+from luagen import ir, regex
+from luagen.builtins import BUILTINS
 from luagen.ir import Constant, Value
-from luagen.model import Comparison
+from luagen.model import Comparison, Network
 
 TRUE = Constant(True)
 FALSE = Constant(False)
+
+_MAX_DIGITS = 15  # of an integer in a text: every Lua holds it exactly
 
 _OPPOSITE = {
     Comparison.LT: Comparison.GE,
@@ -53,7 +57,7 @@ def all_(operands: Iterable[Value]) -> Value:
     rest = [operand for operand in flat if operand != TRUE]
     if FALSE in rest:
         return FALSE
-    return ir.All(tuple(rest)) if len(rest) > 1 else rest[0] if rest else TRUE
+    return ir.All(_askers_last(rest)) if len(rest) > 1 else rest[0] if rest else TRUE
 
 
 def any_(operands: Iterable[Value]) -> Value:
@@ -63,7 +67,23 @@ def any_(operands: Iterable[Value]) -> Value:
     rest = [operand for operand in flat if operand != FALSE]
     if TRUE in rest:
         return TRUE
-    return ir.Any(tuple(rest)) if len(rest) > 1 else rest[0] if rest else FALSE
+    return ir.Any(_askers_last(rest)) if len(rest) > 1 else rest[0] if rest else FALSE
+
+
+def _askers_last(operands: list[Value]) -> tuple[Value, ...]:
+    """The operands that can ask who the caller is after those that cannot; else in their order."""
+    asks = [ir.may_suspend(operand) for operand in operands]
+    if all(asks) or not any(asks) or _reads_what_an_asker_captures(operands):
+        return tuple(operands)
+    return tuple(operands[place] for place in sorted(range(len(operands)), key=asks.__getitem__))
+
+
+def _reads_what_an_asker_captures(operands: list[Value]) -> bool:
+    # A group is there only after its pattern has matched.
+    parts = [part for operand in operands for part in ir.walk(operand)]
+    return any(isinstance(part, ir.Group) for part in parts) and any(
+        isinstance(part, ir.Matches) and part.groups and ir.may_suspend(part) for part in parts
+    )
 
 
 def last_if_all(operands: Iterable[Value], empty: bytes | int) -> Value:
@@ -108,6 +128,8 @@ def truth(value: Value, empty: bytes | int) -> Value:
             return all_(truth(operand, empty) for operand in operands)
         case ir.FirstNonEmpty(operands):
             return any_(truth(operand, empty) for operand in operands)
+        case ir.Choice(condition, then, otherwise):
+            return choose(condition, truth(then, empty), truth(otherwise, empty))
         case _:
             return equal(value, Constant(empty), negated=True)
 
@@ -197,6 +219,44 @@ def has_substring(text: Value, needle: Value) -> Value:
             return ir.HasSubstring(text, needle)
 
 
+def has_any_prefix(text: Value, prefixes: Iterable[bytes]) -> Value:
+    needed = _shortest(prefixes, lambda prefix, length: prefix[:length])
+    match text, needed:
+        case Constant(bytes() as whole), _:
+            return Constant(whole.startswith(needed))
+        case _, (single,):
+            return has_prefix(text, Constant(single))
+        case _, ():
+            return FALSE
+        case _:
+            return ir.HasAnyPrefix(text, needed)
+
+
+def has_any_suffix(text: Value, suffixes: Iterable[bytes]) -> Value:
+    needed = _shortest(suffixes, lambda suffix, length: suffix[len(suffix) - length :])
+    match text, needed:
+        case Constant(bytes() as whole), _:
+            return Constant(whole.endswith(needed))
+        case _, (single,):
+            return has_suffix(text, Constant(single))
+        case _, ():
+            return FALSE
+        case _:
+            return ir.HasAnySuffix(text, needed)
+
+
+def _shortest(affixes: Iterable[bytes], part: Callable[[bytes, int], bytes]) -> tuple[bytes, ...]:
+    """The affixes without those that a shorter one (`part` of them) covers, each once, in their order."""
+    wanted = tuple(dict.fromkeys(affixes))
+    kept: set[bytes] = set()
+    lengths: set[int] = set()
+    for affix in sorted(wanted, key=len):
+        if not any(part(affix, length) in kept for length in lengths):
+            kept.add(affix)
+            lengths.add(len(affix))
+    return tuple(affix for affix in wanted if affix in kept)
+
+
 def in_strings(item: Value, members: tuple[bytes, ...]) -> Value:
     match item, members:
         case _, ():
@@ -209,5 +269,116 @@ def in_strings(item: Value, members: tuple[bytes, ...]) -> Value:
             return ir.InStrings(item, members)
 
 
-def in_networks(address: Value, networks: tuple[str, ...]) -> Value:
+def in_networks(address: Value, networks: tuple[Network, ...]) -> Value:
     return ir.InNetworks(address, networks) if networks else FALSE
+
+
+def in_sequence(item: Value, sequence: Value) -> Value:
+    match sequence:
+        case ir.Strings(values):
+            return in_strings(item, tuple(dict.fromkeys(values)))
+        case ir.Caller(ir.Member.ROLE_LIST):
+            return ir.HasRole(item)
+        case _:
+            return ir.InSequence(item, sequence)
+
+
+def any_of_sequence(sequence: Value) -> Value:
+    """Whether a sequence has elements."""
+    if sequence == ir.Caller(ir.Member.ROLE_LIST):
+        return ir.Caller(ir.Member.ANY_ROLE)
+    return order(Comparison.GT, apply("len_texts", (sequence,)), Constant(0))
+
+
+def choose(condition: Value, then: Value, otherwise: Value) -> Value:
+    """`then` when the condition holds, else `otherwise`, where both are booleans."""
+    if isinstance(then, Constant):
+        return any_((condition, otherwise)) if then == TRUE else all_((not_(condition), otherwise))
+    if isinstance(otherwise, Constant):
+        return any_((not_(condition), then)) if otherwise == TRUE else all_((condition, then))
+    if isinstance(condition, Constant):
+        return then if condition == TRUE else otherwise
+    # Lua has no conditional that could yield false, and the condition is to stand there once.
+    yes, no = Constant(1), Constant(0)
+    return equal(ir.Choice(condition, ir.Choice(then, yes, no), ir.Choice(otherwise, yes, no)), yes)
+
+
+def choice(condition: Value, then: Value, otherwise: Value) -> Value:
+    """`then` when the condition holds, else `otherwise`: strings, integers or sequences."""
+    if then == otherwise:
+        return then
+    if isinstance(condition, Constant):
+        return then if condition == TRUE else otherwise
+    return ir.Choice(condition, then, otherwise)
+
+
+def apply(function: str, operands: tuple[Value, ...]) -> Value:
+    """A function of `builtins.BUILTINS`."""
+    match function, operands:
+        case "format_integer", (integer, Constant(b"")):
+            return decimal(integer)
+    arguments = [_known(operand) for operand in operands]
+    if None in arguments:
+        return ir.Apply(function, operands)
+    computed = BUILTINS[function].compute(*arguments)
+    return ir.Strings(computed) if isinstance(computed, tuple) else Constant(computed)
+
+
+def _known(value: Value) -> bytes | int | tuple[bytes, ...] | None:
+    match value:
+        case Constant(known):
+            return known
+        case ir.Strings(values):
+            return values
+        case _:
+            return None
+
+
+def parsed_integer(text: Value) -> Value:
+    match text:
+        case Constant(bytes() as known):
+            return Constant(int(known) if _is_integer(known) else 0)
+        case _:
+            return ir.ParsedInteger(text)
+
+
+def is_integer(text: Value) -> Value:
+    match text:
+        case Constant(bytes() as known):
+            return Constant(_is_integer(known))
+        case _:
+            return ir.IsInteger(text)
+
+
+def _is_integer(text: bytes) -> bool:
+    digits = text.removeprefix(b"-")
+    return digits.isdigit() and len(digits) <= _MAX_DIGITS
+
+
+def quantifier(every: bool, variable: ir.Variable, sequence: Value, body: Value) -> Value:
+    if sequence == ir.Strings(()):
+        return Constant(every)
+    match body:
+        case Constant(bool() as known) if known == every:
+            return Constant(every)
+        case Constant():
+            some = any_of_sequence(sequence)
+            return not_(some) if every else some
+        case _:
+            return ir.Quantifier(every, variable, sequence, body)
+
+
+def collected(variable: ir.Variable, sequence: Value, condition: Value, element: Value) -> Value:
+    if sequence == ir.Strings(()) or condition == FALSE:
+        return ir.Strings(())
+    if condition == TRUE and element == variable:
+        return sequence
+    return ir.Collected(variable, sequence, condition, element)
+
+
+def matches(pattern: str, groups: tuple[str, ...], text: Value) -> Value:
+    match text:
+        case Constant(bytes() as known) if not groups:
+            return Constant(regex.compile(pattern).search(known) is not None)
+        case _:
+            return ir.Matches(pattern, groups, text)

@@ -14,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from luagen import policy_files
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.document import Text
 from luagen.model import JwksDocument, PemKey
@@ -100,21 +101,9 @@ def _public_key(block: str, *, is_certificate: bool) -> object:
 
 
 def _read(name: str, directory: Path) -> str:
-    if "\0" in name or not name:
-        raise _Refused("this is not a path")
     try:
-        file = directory / name
-        if not file.is_file():  # a device or pipe would make reading it wait
-            message = "is no regular file" if file.exists() else "does not exist"
-            raise _Refused(f"{quoted(name)} {message}", code=Code.UNREADABLE_FILE)
-        with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = (error.strerror or "input or output failed").lower()
-        raise _Refused(f"{quoted(name)} cannot be read: {reason}", code=Code.UNREADABLE_FILE) from None
-    if len(content) > MAX_BYTES:
-        raise _Refused(f"{quoted(name)} is larger than {MAX_BYTES // 1024} KiB", code=Code.UNREADABLE_FILE)
-    try:
-        return content.decode("utf-8")
+        return policy_files.read(name, directory, MAX_BYTES).decode("utf-8")
+    except policy_files.FileRefused as refused:
+        raise _Refused(refused.message, code=refused.code) from None
     except UnicodeDecodeError:
         raise _Refused(f"{quoted(name)} is not UTF-8", code=Code.INVALID_ENCODING) from None

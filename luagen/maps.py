@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from luagen.diagnostics import Bag, Code, quoted
+from luagen.checker import Checker
+from luagen.diagnostics import Code, quoted
 from luagen.model import Expression, Field, Item, Literal, Type
 from luagen.names import is_token
 from luagen.source import Span
-from luagen.syntax import Region
-
-CheckValue = Callable[[ast.expr], Expression | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +20,42 @@ class MapKey:
     span: Span
 
 
-def item(
-    map_field: Field, key: ast.expr, node: ast.expr, region: Region, check_value: CheckValue, bag: Bag
-) -> Item | None:
+def item(map_field: Field, key: ast.expr, node: ast.expr, checker: Checker) -> Item | None:
     """The value under a constant key, for the expression `node`; None when mistakes were reported."""
-    found = map_key(map_field, key, region, check_value, bag)
+    found = map_key(map_field, key, checker)
     if found is None:
         return None
-    return Item(span=region.span(node), type=Type.STRING, map=map_field, key=found.value)
+    return Item(span=checker.span(node), type=Type.STRING, map=map_field, key=found.value)
 
 
-def map_key(
-    map_field: Field, node: ast.expr, region: Region, check_value: CheckValue, bag: Bag
-) -> MapKey | None:
+def map_key(map_field: Field, node: ast.expr, checker: Checker) -> MapKey | None:
     """The constant that `node` is, if it can be a key of this map; None when mistakes were reported."""
     if isinstance(node, ast.Slice):
-        bag.error(Code.UNSUPPORTED_EXPRESSION, "a map has no slices", region.span(node))
+        checker.error(Code.UNSUPPORTED_EXPRESSION, "a map has no slices", node)
         return None
-    key = check_value(node)
+    key = constant_key(node, f'{map_field.name}["x"]', checker)
     if key is None:
         return None
-    if not (isinstance(key, Literal) and isinstance(key.value, str)):
-        bag.error(
-            Code.UNSUPPORTED_EXPRESSION,
-            "the key is a constant string",
-            region.span(node),
-            help=f'write it in quotes: `{map_field.name}["x"]`',
-        )
-        return None
     # Fields and cookies are tokens (RFC 6265 section 4.1.1); parameters of a query can have any name.
-    if map_field.name != "request.args" and not is_token(key.value):
+    if map_field.name != "request.args" and not is_token(key):
         kind = "cookie" if map_field.name == "request.cookies" else "field"
-        bag.error(
+        checker.error(
             Code.INVALID_NAME,
-            f"{quoted(key.value)} cannot be the name of a {kind}",
-            region.span(node),
+            f"{quoted(key)} cannot be the name of a {kind}",
+            node,
             help="it has letters, digits and any of !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)",
         )
         return None
-    return MapKey(key.value.lower() if map_field.name == "request.headers" else key.value, key.span)
+    return MapKey(key.lower() if map_field.name == "request.headers" else key, checker.span(node))
+
+
+def constant_key(node: ast.expr, form: str, checker: Checker) -> str | None:
+    """The constant string that `node` is; `form` shows how such a key is written."""
+    found: Expression | None = checker.value(node)
+    if found is None:
+        return None
+    if isinstance(found, Literal) and isinstance(found.value, str):
+        return found.value
+    message = "the key is a constant string"
+    checker.error(Code.UNSUPPORTED_EXPRESSION, message, node, help=f"write it in quotes: `{form}`")
+    return None

@@ -9,11 +9,16 @@ sent, and comparisons are byte for byte.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
 from luagen.source import Span
+
+if TYPE_CHECKING:  # actions are made of what is here
+    from luagen.actions.action import Action
 
 Network = IPv4Network | IPv6Network
 
@@ -27,7 +32,9 @@ class Type(StrEnum):
     ADDRESS = "address"
     STRING_SET = "set of strings"  # a literal tuple/list/set of strings, or a declared list of strings
     NETWORK_SET = "set of networks"  # a literal tuple/list/set of networks, or a declared list of networks
-    ROLES = "roles"  # identity.roles: the caller's roles, each once, in the order of the token
+    STRINGS = "sequence of strings"  # a fixed order, repeats possible: text.split("/"), args.getall("x")
+    ROLES = "roles"  # identity.roles: STRINGS too, each once, in the order of the token
+    CLAIM = "claim"  # identity.claims["x"] before its place has said what it must be; only while checking
     STRING_MAP = "map of strings"  # request.headers, request.args, request.cookies
     IDENTITY = "identity"
 
@@ -48,6 +55,7 @@ class Literal(Node):
     """A string, integer or boolean written in the policy (or a name from `[names]` folded to one)."""
 
     value: str | int | bool
+    name: str | None = field(default=None, compare=False)  # `env.NAME` when it is a constant of `[env]`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,106 @@ class Item(Node):
 
     map: Field
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items(Node):
+    """`request.args.getall("x")`: all values under a fixed key in their order, of type STRINGS."""
+
+    map: Field
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Node):
+    """`identity.claims["org"]["plan"]`: a claim of the caller, of type STRING, INTEGER, BOOLEAN or STRINGS.
+
+    A partial value: absent when the caller is anonymous or the claim is missing or of another type. A
+    comparison (or other smallest condition) that reads an absent value does not hold, and neither does its
+    `not`: `check` leaves that to later stages. Where no condition is meant (a template) it reads as "", 0,
+    False or no strings.
+    """
+
+    pointer: str  # RFC 6901, such as "/org/plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedInteger(Node):
+    """`int(text)`: a partial value (see Claim), absent unless the text is 1 to 15 ASCII digits, with `-` or
+    not before them."""
+
+    text: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Node):
+    """A function of `builtins.BUILTINS` with its arguments, all of them given, in their types."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditional(Node):
+    """`then if condition else otherwise`; both sides have the node's own type (STRING, INTEGER, BOOLEAN or
+    STRINGS). With an absent partial value in the condition: `otherwise`."""
+
+    condition: Expression  # BOOLEAN
+    then: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable(Node):
+    """What a generator's `for` names: a STRING, bound by the nearest Quantifier or Comprehension around
+    it that has this number."""
+
+    name: str
+    number: int  # an entry of [names] brings its own, which can be those of the expression that uses it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantifier(Node):
+    """`any(body for variable in sequence if …)` or `all(…)`; BOOLEAN.
+
+    `sequence` is of type STRINGS, ROLES or STRING_SET (a declared list or literal, in its order). A condition
+    after `if` has become part of the body: `condition and body` for any, `not condition or body` for all.
+    """
+
+    every: bool  # all
+    variable: Variable
+    sequence: Expression
+    body: Expression  # BOOLEAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comprehension(Node):
+    """`[element for variable in sequence if condition]`; STRINGS. `condition` None: there is no `if`."""
+
+    variable: Variable
+    sequence: Expression  # as in Quantifier
+    condition: Expression | None  # BOOLEAN
+    element: Expression  # STRING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches(Node):
+    """`matches(regex, text)`, as `re.search` on bytes; also `glob(…)`, whose pattern is anchored.
+
+    When the pattern has named groups it stands in the `when` of a rule, where it must hold for the rule to
+    apply; a Group of the same rule then reads what it has captured.
+    """
+
+    pattern: str  # that `regex.compile` accepts
+    groups: tuple[str, ...]
+    text: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Node):
+    """`match["id"]`: a named group of the pattern in the rule's `when`; "" when it took no part."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +250,7 @@ class Compare(Node):
 class Contains(Node):
     """`item in container` (`not in` is Not of it). By type of the container:
 
-    STRING: substring; STRING_SET and ROLES: membership of a STRING; NETWORK_SET: membership of an
+    STRING: substring; STRING_SET, STRINGS and ROLES: membership of a STRING; NETWORK_SET: membership of an
     ADDRESS; STRING_MAP: a key is present (the item is then a Literal; header names in lower case).
     """
 
@@ -164,7 +272,8 @@ class Affix(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Node):
-    """`",".join(identity.roles)`: the roles in order, with a literal separator between them."""
+    """`",".join(identity.roles)`: the roles in order, with a literal separator between them. Other sequences
+    are joined by a Call."""
 
     separator: str
     roles: Expression
@@ -193,6 +302,16 @@ Expression = (
     | Affix
     | Join
     | Concatenation
+    | Items
+    | Claim
+    | ParsedInteger
+    | Call
+    | Conditional
+    | Variable
+    | Quantifier
+    | Comprehension
+    | Matches
+    | Group
 )
 
 
@@ -209,66 +328,61 @@ class NamedValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Respond:
-    """Ends the request with a response made here."""
-
-    status: int  # 200 to 599; never 204 or 304 with a body
-    body: Expression | None  # STRING; None: a short text made from the status
-    content_type: str
-    headers: tuple[NamedValue, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redirect:
-    """Ends the request with `Location: to`."""
-
-    to: Expression  # STRING
-    status: int  # 301, 302, 303, 307 or 308
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Require:
-    """Lets the request go on (and marks it as permitted) only when the caller fits.
-
-    `auth` are names of [auth] tables, empty when only `that` decides. A caller without an identity of one
-    of them gets 401 with a challenge; a caller for whom `that` (type BOOLEAN) is false gets 403.
-    """
-
-    auth: tuple[str, ...]
-    that: Expression | None
-    scope: str | None  # named in the 403's `insufficient_scope` challenge (RFC 6750 section 3.1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetRequestHeaders:
-    """Sets request header fields for the origin; an empty value removes the field."""
-
-    headers: tuple[NamedValue, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetEnv:
-    """Sets request environment variables (CGI, FastCGI and SCGI parameters, access-log `%{NAME}e`)."""
-
-    variables: tuple[NamedValue, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetResponseHeaders:
-    """Sets header fields of the response, replacing the origin's; an empty value removes the field."""
-
-    headers: tuple[NamedValue, ...]
-
-
-Action = Respond | Redirect | Require | SetRequestHeaders | SetEnv | SetResponseHeaders
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     name: str  # unique in the policy, one line, printable
     when: Expression  # type BOOLEAN; a Literal True when the policy has no `when`
     action: Action
     span: Span = field(compare=False)  # of the `[[rule]]` header
+
+
+# --- tests of a policy ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleCaller:
+    """Who sends the request of a test; `claims` is JSON's data model."""
+
+    provider: str
+    sub: str
+    email: str
+    roles: tuple[str, ...]
+    claims: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """The request of a `[[test]]`, and what the application would answer."""
+
+    method: str
+    url: str  # absolute, http or https; the host may have a port
+    http_version: str  # "1.0", "1.1" or "2"
+    headers: tuple[tuple[str, str], ...]
+    ip: str
+    country: str  # "" unknown
+    content_length: int  # -1: chunked
+    now: int  # seconds since the epoch; by default 2026-01-01T12:00:00Z, a Thursday
+    variables: tuple[tuple[str, str], ...]  # of modules, such as SSL_PROTOCOL
+    caller: SampleCaller | None
+    origin_status: int  # 200, or what the application is to answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTest:
+    """One `[[test]]` table. What is None is not looked at; a field or variable expected as "" is absent."""
+
+    name: str
+    request: SampleRequest
+    passes: bool | None  # whether the request reaches the application
+    status: int | None  # of the response to the client
+    rule: str | None  # the name of the rule that decides; "default" when none does
+    headers: tuple[tuple[str, str], ...]  # of the response
+    body: str | None
+    path: str | None  # what the application is asked for: path
+    query: str | None  # and query
+    origin: str | None  # name of the [origin] that is chosen
+    request_headers: tuple[tuple[str, str], ...]  # as the application gets them
+    env: tuple[tuple[str, str], ...]
+    span: Span = field(compare=False)
 
 
 # --- who can vouch for a caller ---------------------------------------------------------------------
@@ -363,11 +477,54 @@ class Default(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One `[site."HOST"]` table: rules of their own for some hosts, and what happens at their end."""
+
+    name: str  # the table's name as written: a host, `*.` and a domain, or `*` for every host without a site
+    hosts: tuple[str, ...]  # of the same three forms, lower case, the name first; each in one site only
+    default: Default
+    rules: tuple[Rule, ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """One `[origin.NAME]` table: an application that lighttpd proxies to."""
+
+    name: str
+    host: str | None  # address or name and `port`; None: `socket`
+    port: int | None
+    socket: str | None  # path of a Unix socket
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Country:
+    """Where `request.country` comes from: a variable of mod_maxminddb, or a field of trusted fronts."""
+
+    variable: str | None  # such as GEOIP_COUNTRY_CODE
+    header: str | None  # lower case
+    trusted: tuple[Network, ...]  # peers whose header field counts; set with `header`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A whole policy, checked."""
+    """A whole policy, checked.
+
+    A request meets the shared rules first, then those of its host's site: the one that names the host, else
+    the one with the longest fitting `*.` form, else `*`. Without a fitting site `default` ends it.
+    """
 
     file: str  # base name of the policy file, for comments in generated files
     sha256: str  # of the policy file's bytes, lower-case hex
     default: Default
     auths: tuple[Auth, ...]  # in source order
-    rules: tuple[Rule, ...]  # in source order
+    rules: tuple[Rule, ...]  # the shared ones, in source order
+    sites: tuple[Site, ...] = ()  # in source order
+    origins: tuple[Origin, ...] = ()
+    country: Country | None = None
+    tests: tuple[PolicyTest, ...] = ()
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The shared rules and those of every site, in the order in which they are numbered."""
+        return (*self.rules, *(rule for site in self.sites for rule in site.rules))

@@ -29,6 +29,61 @@ _RESPONSE_FIELDS = {
     "set-cookie": "it would replace the cookies that the application sets",
     "host": "it belongs in requests",
 }
+_KEPT_RESPONSE_FIELDS = {
+    "set-cookie": "it holds the cookies that the application sets",
+    "host": "it belongs in requests",
+}
+# A second one of these would make a message that recipients read in different ways (RFC 9110 section 5.3).
+_SINGLE = "a message has one of it: set it instead"
+_SINGLE_REQUEST_FIELDS = {
+    **_REQUEST_FIELDS,
+    "cookie": "its parts are joined by `; `: set it instead (RFC 6265 section 5.4)",
+    **dict.fromkeys(
+        (
+            "authorization",
+            "content-type",
+            "content-location",
+            "date",
+            "from",
+            "if-modified-since",
+            "if-range",
+            "if-unmodified-since",
+            "origin",
+            "range",
+            "referer",
+            "user-agent",
+        ),
+        _SINGLE,
+    ),
+}
+_SINGLE_RESPONSE_FIELDS = {
+    "host": "it belongs in requests",
+    **dict.fromkeys(
+        (
+            "access-control-allow-credentials",
+            "access-control-allow-origin",
+            "access-control-max-age",
+            "age",
+            "content-range",
+            "content-type",
+            "content-location",
+            "cross-origin-embedder-policy",
+            "cross-origin-opener-policy",
+            "cross-origin-resource-policy",
+            "date",
+            "etag",
+            "expires",
+            "last-modified",
+            "location",
+            "retry-after",
+            "server",
+            "strict-transport-security",
+            "x-content-type-options",
+            "x-frame-options",
+        ),
+        _SINGLE,
+    ),
+}
 _RESPOND_FIELDS = {
     "content-type": "the key `content_type` of `respond` sets it",
     "host": "it belongs in requests",
@@ -85,6 +140,12 @@ _OWN = frozenset(
         "RULE",
         "DECISION",
         "WHERE",
+        "PASSED",
+        "NOTED",
+        "FALLBACK",
+        "REWRITTEN",
+        "COUNTED",
+        "LOG",
     )
 )
 
@@ -107,6 +168,21 @@ def normal_form(name: str) -> str:
 def why_no_request_field(name: str) -> str | None:
     """Why a policy may not set this field of a request, or None when it may."""
     return _why_no_field(name, _REQUEST_FIELDS)
+
+
+def why_no_request_value(name: str) -> str | None:
+    """Why a policy may not add a value to this field of a request, or None when it may."""
+    return _why_no_field(name, _SINGLE_REQUEST_FIELDS)
+
+
+def why_no_removal(name: str) -> str | None:
+    """Why a policy may not remove this field from responses, or None when it may."""
+    return _why_no_field(name, _KEPT_RESPONSE_FIELDS)
+
+
+def why_no_response_value(name: str) -> str | None:
+    """Why a policy may not add one more of this field to a response, or None when it may."""
+    return _why_no_field(name, _SINGLE_RESPONSE_FIELDS)
 
 
 def why_no_response_field(name: str) -> str | None:

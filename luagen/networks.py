@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
 from luagen.model import Network
 
+# Lists have hundreds of thousands of entries, nearly all of them of one of these forms.
+_OCTET = r"(0|[1-9][0-9]{0,2})"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(0|[1-9][0-9]?))?")
+_MAYBE = re.compile(r"[0-9A-Fa-f:.]+(?:%.*)?")  # what every address fits
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 
 
@@ -23,6 +28,17 @@ def network(text: str) -> Network:
 
     An IPv4-mapped network becomes the IPv4 network: that is what the runtime makes of such clients.
     """
+    usual = _IPV4.fullmatch(text)
+    if usual is not None:
+        octets = [int(octet) for octet in usual.groups()[:4]]
+        length = int(usual[5] or 32)
+        value = int.from_bytes(octets) if max(octets) < 256 else None
+        if value is not None and length <= 32 and value & (0xFFFF_FFFF >> length) == 0:
+            return IPv4Network((value, length))
+    return _any_network(text)
+
+
+def _any_network(text: str) -> Network:
     if "%" in text:
         raise NetworkError("a network has no zone", "leave out the `%` and what follows it")
     address, slash, length = text.partition("/")
@@ -39,7 +55,7 @@ def network(text: str) -> Network:
             f"the address has bits outside the first {length}",
             f"write `{corrected}` for the network, or `{address}` for the address",
         ) from None
-    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+    if isinstance(found, IPv6Network) and found.prefixlen >= 96 and found.subnet_of(_MAPPED):
         return IPv4Network((int(found.network_address) & 0xFFFF_FFFF, found.prefixlen - 96))
     return found
 
@@ -47,6 +63,8 @@ def network(text: str) -> Network:
 def looks_like_network(text: str) -> bool:
     """Whether `text` was meant as an address or network, right or wrong in detail."""
     address = text.partition("/")[0]
+    if _MAYBE.fullmatch(address) is None:
+        return False
     try:
         ip_interface(address)
     except ValueError:

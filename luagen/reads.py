@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import assert_never
 
 from luagen import model
+from luagen.walk import nodes, reads_identity
 
 # Request fields that every client sends and applications expect. A rule that sets one of them for its own
 # requests must not take it from all others, so they are only stripped when they carry who the caller is.
@@ -57,77 +57,43 @@ def normalised(field_name: str) -> str:
 def stripped_fields(policy: model.Policy) -> frozenset[str]:
     """Normalised names of the request fields that only the policy may set."""
     stripped = set()
-    for rule in policy.rules:
-        if isinstance(rule.action, model.SetRequestHeaders):
-            for header in rule.action.headers:
-                name = normalised(header.name)
-                tells_identity = _reads_identity(rule.when) or _reads_identity(header.value)
-                if name not in _STANDARD_FIELDS or tells_identity:
-                    stripped.add(name)
+    for rule in policy.all_rules():
+        for header in rule.action.request_fields():
+            name = normalised(header.name)
+            tells_identity = reads_identity(rule.when) or reads_identity(header.value)
+            if name not in _STANDARD_FIELDS or tells_identity:
+                stripped.add(name)
     return frozenset(stripped - _NEVER_STRIPPED)
-
-
-def _reads_identity(expression: model.Expression) -> bool:
-    return any(
-        isinstance(node, model.Field) and node.name.partition(".")[0] == "identity"
-        for node in nodes(expression)
-    )
 
 
 def identity_members(policy: model.Policy) -> tuple[str, ...]:
     """What the policy reads of an identity beyond what each has, by its names in LIGHTGATE_IDENTITY."""
-    read = {
-        node.name
-        for rule in policy.rules
-        for expression in rule_expressions(rule)
-        for node in nodes(expression)
-        if isinstance(node, model.Field)
-    }
+    read = {node.name for node in _nodes(policy) if isinstance(node, model.Field)}
     members = {"identity.email": "email", "identity.roles": "role"}
     return tuple(member for name, member in members.items() if name in read)
 
 
-def nodes(expression: model.Expression) -> Iterator[model.Expression]:
-    """An expression and all expressions in it, outermost first."""
-    yield expression
-    inner: tuple[model.Expression, ...]
-    match expression:
-        case model.Literal() | model.StringSet() | model.NetworkSet() | model.Field():
-            inner = ()
-        case model.Item(map=map_):
-            inner = (map_,)
-        case model.Truth(operand=operand) | model.Not(operand=operand):
-            inner = (operand,)
-        case model.And(operands=operands) | model.Or(operands=operands):
-            inner = operands
-        case model.Compare(left=left, right=right):
-            inner = (left, right)
-        case model.Contains(item=item, container=container):
-            inner = (item, container)
-        case model.Affix(receiver=receiver, affixes=affixes):
-            inner = (receiver, *affixes)
-        case model.Join(roles=roles):
-            inner = (roles,)
-        case model.Concatenation(parts=parts):
-            inner = parts
-        case _:
-            assert_never(expression)
-    for node in inner:
-        yield from nodes(node)
+def claims_read(policy: model.Policy) -> tuple[str, ...]:
+    """The claims that the policy reads, as sorted JSON Pointers."""
+    return tuple(sorted({node.pointer for node in _nodes(policy) if isinstance(node, model.Claim)}))
+
+
+def needs_module_variables(policy: model.Policy) -> bool:
+    """Whether rules read what other modules of lighttpd know: TLS, or the country from mod_maxminddb."""
+    by_variable = policy.country is not None and policy.country.variable is not None
+    return any(
+        isinstance(node, model.Field)
+        and (node.name.startswith("request.tls.") or (by_variable and node.name == "request.country"))
+        for node in _nodes(policy)
+    )
+
+
+def _nodes(policy: model.Policy) -> Iterator[model.Expression]:
+    for rule in policy.all_rules():
+        for expression in rule_expressions(rule):
+            yield from nodes(expression)
 
 
 def rule_expressions(rule: model.Rule) -> tuple[model.Expression, ...]:
     """All expressions of a rule: its condition, then those of its action."""
-    match rule.action:
-        case model.Respond(body=body, headers=named):
-            texts = () if body is None else (body,)
-            return (rule.when, *texts, *(one.value for one in named))
-        case model.Redirect(to=to):
-            return (rule.when, to)
-        case model.Require(that=that):
-            return (rule.when,) if that is None else (rule.when, that)
-        case model.SetEnv(variables=named):
-            return (rule.when, *(one.value for one in named))
-        case model.SetRequestHeaders(headers=named) | model.SetResponseHeaders(headers=named):
-            return (rule.when, *(one.value for one in named))
-    assert_never(rule.action)
+    return (rule.when, *rule.action.expressions())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luagen import durable, model
-from luagen.artifacts import render_files
+from luagen.artifacts import draft
 from luagen.deployment import Deployment
 
 ID_LENGTH = 20  # hexadecimal digits, 80 bits: no collisions by accident, and short in logs and file names
@@ -52,10 +52,11 @@ def is_id(name: str) -> bool:
 def build_release(policy: model.Policy, deployment: Deployment) -> Release:
     """The release of a policy for a deployment; raises `artifacts.UnsafePathError`."""
     digest = hashlib.sha256()
-    for name, content in render_files(policy, deployment, _PLACEHOLDER).items():
+    release = draft(policy, deployment)
+    for name, content in release.files(_PLACEHOLDER).items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     release_id = digest.hexdigest()[:ID_LENGTH]
-    return Release(release_id, render_files(policy, deployment, release_id))
+    return Release(release_id, release.files(release_id))
 
 
 def write_release(release: Release, directory: Path) -> Path:

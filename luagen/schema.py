@@ -1,4 +1,4 @@
-"""The vocabulary: every table, key, field and method that a policy may use, with its documentation line.
+"""The tables of a policy file and their keys, each with its documentation line (those of actions: `actions`).
 
 The checker refuses what is not here, and `docs/policy.md` shows exactly what is.
 """
@@ -6,98 +6,6 @@ The checker refuses what is not here, and `docs/policy.md` shows exactly what is
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from luagen.model import Type
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Something that can be read in an expression; `name` is written out in full."""
-
-    name: str
-    type: Type
-    doc: str
-
-
-_FIELDS = (
-    Field("request.method", Type.STRING, "the method as the client sent it, such as `GET`"),
-    Field(
-        "request.host", Type.STRING, "the host in lower case, without port; empty when the client named none"
-    ),
-    Field("request.port", Type.INTEGER, "the port of this server that the request came in on"),
-    Field("request.scheme", Type.STRING, "`http` or `https`"),
-    Field(
-        "request.path", Type.STRING, "the path, percent-decoded and normalised: what lighttpd maps to a file"
-    ),
-    Field("request.raw_path", Type.STRING, "the path, normalised and still percent-encoded"),
-    Field(
-        "request.query", Type.STRING, "what follows the `?`, still percent-encoded; empty when there is none"
-    ),
-    Field("request.ip", Type.ADDRESS, "the client's address; IPv4 also when it came as IPv4-mapped IPv6"),
-    Field(
-        "request.headers",
-        Type.STRING_MAP,
-        "header fields by name, in any case; repeated fields joined by `, `",
-    ),
-    Field(
-        "request.args",
-        Type.STRING_MAP,
-        "parameters of the query by name, decoded; of repeated ones the first",
-    ),
-    Field("request.cookies", Type.STRING_MAP, "cookies by name; of repeated ones the first"),
-    Field("identity", Type.IDENTITY, "the caller; true when a token was presented and verified"),
-    Field("identity.sub", Type.STRING, "the subject, unique within its issuer; empty when anonymous"),
-    Field("identity.email", Type.STRING, "the verified e-mail address; empty when there is none"),
-    Field(
-        "identity.provider", Type.STRING, "the name of the `[auth]` table that vouches; empty when anonymous"
-    ),
-    Field("identity.roles", Type.ROLES, "the roles, each once, in the token's order; none when anonymous"),
-)
-FIELDS: dict[str, Field] = {field.name: field for field in _FIELDS}
-ROOTS = ("request", "identity")
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method of values of type `receiver`. `form` shows its call."""
-
-    receiver: Type
-    name: str
-    form: str
-    result: Type
-    doc: str
-
-
-METHODS = (
-    Method(
-        Type.STRING,
-        "startswith",
-        'text.startswith("/a/")',
-        Type.BOOLEAN,
-        "whether the text begins with the argument; a tuple or a declared list means any of them",
-    ),
-    Method(
-        Type.STRING,
-        "endswith",
-        'text.endswith((".js", ".css"))',
-        Type.BOOLEAN,
-        "whether the text ends with the argument; a tuple or a declared list means any of them",
-    ),
-    Method(
-        Type.STRING,
-        "join",
-        '",".join(identity.roles)',
-        Type.STRING,
-        "the roles in order, with the text before the dot between them; that text is a constant",
-    ),
-    Method(
-        Type.STRING_MAP,
-        "get",
-        'request.headers.get("x")',
-        Type.STRING,
-        'the same as `request.headers["x"]`: the value, or an empty string',
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,41 +23,20 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "the policy": (
         Key("default", '`"pass"` or `"deny"`', "what happens to a request that no rule ends", required=True),
         Key("auth", "tables", "`[auth.NAME]`: who can vouch for a caller"),
+        Key("env", "a table", "constants: strings, integers and booleans, read as `env.NAME`"),
         Key("lists", "a table", "named lists of strings, or of addresses and networks"),
         Key("names", "a table", "named expressions"),
+        Key("origin", "tables", "`[origin.NAME]`: applications that rules can choose"),
+        Key("country", "a table", "where `request.country` comes from"),
         Key("rule", "tables", "`[[rule]]`: the rules, tried in order"),
+        Key("site", "tables", '`[site."HOST"]`: rules of their own for some hosts'),
+        Key("test", "tables", "`[[test]]`: requests, and what is expected of the policy"),
     ),
     "rule": (
         Key("name", "a string", "unique, at most 100 printable characters; shown in logs", required=True),
         Key("when", "an expression", "which requests the rule is for", "every request"),
-        Key("respond", "a table", "answer the request here"),
-        Key("redirect", "a table", "send the client elsewhere"),
-        Key("require", "a table", "let only certain callers go on"),
-        Key("set_request_headers", "a table of templates", "header fields for the application"),
-        Key(
-            "set_env", "a table of templates", "variables for CGI, FastCGI and SCGI applications and for logs"
-        ),
-        Key("set_response_headers", "a table of templates", "header fields of the response"),
     ),
-    "respond": (
-        Key("status", "an integer, 200 to 599", "the status of the response", required=True),
-        Key("body", "a template", "the content", "a short text made from the status"),
-        Key("content_type", "a string", "the media type of `body`", '`"text/plain; charset=utf-8"`'),
-        Key("headers", "a table of templates", "further header fields", "none"),
-    ),
-    "redirect": (
-        Key("to", "a template", "the target; see [Redirects](#redirects)", required=True),
-        Key("status", "301, 302, 303, 307 or 308", "the status of the response", "302"),
-    ),
-    "require": (
-        Key(
-            "auth",
-            "a string or an array of strings",
-            "whose callers may go on, by name of their `[auth]` table",
-        ),
-        Key("that", "an expression", "what must be true of the request"),
-        Key("scope", "a string", "named in the refusal when `that` is false (RFC 6750 section 3.1)", "none"),
-    ),
+    "list": (Key("file", "a path", "a file beside the policy, one entry a line, built in", required=True),),
     "auth": (
         Key("issuer", "a URL", "compared byte for byte with the token's `iss`", required=True),
         Key(
@@ -203,16 +90,64 @@ TABLES: dict[str, tuple[Key, ...]] = {
         Key("cache", "seconds, 0 to 3600", "how long a positive answer is used", "60"),
         Key("negative_cache", "seconds, 0 to 300", "how long a negative answer is used", "10"),
     ),
+    "origin": (
+        Key("url", "a URL", "where the application listens: `http://HOST:PORT`"),
+        Key("socket", "a path", "the Unix socket on which it listens"),
+    ),
+    "country": (
+        Key("variable", "a string", "the variable of mod_maxminddb, such as `GEOIP_COUNTRY_CODE`"),
+        Key("header", "a string", "the header field in which a front says it, such as `CF-IPCountry`"),
+        Key("trusted", "an array of networks or a list's name", "the fronts whose `header` counts"),
+    ),
+    "site": (
+        Key("hosts", "a string or an array of strings", "further hosts of the site", "none"),
+        Key("default", '`"pass"` or `"deny"`', "what happens to a request that no rule ends", "the policy's"),
+        Key("rule", "tables", "its rules, tried in order after the shared ones"),
+    ),
+    "test": (
+        Key("name", "a string", "unique, shown when the test fails", required=True),
+        Key("request", "a table", "the request", required=True),
+        Key("expect", "a table", "what must come of it; what is left out can be anything", required=True),
+    ),
+    "test request": (
+        Key(
+            "url", "a URL or a path", "what is asked for; a path is one of `https://localhost`", required=True
+        ),
+        Key("method", "a string", "the method", '`"GET"`'),
+        Key("headers", "a table of strings", "its header fields", "none"),
+        Key("ip", "an address", "the client's address", '`"192.0.2.1"`'),
+        Key("country", "a string", "the client's country, as `request.country` gives it", "unknown"),
+        Key("http_version", '`"1.0"`, `"1.1"` or `"2"`', "the version of HTTP", '`"1.1"`'),
+        Key("content_length", "an integer, -1 for chunked", "the length of its content", "0"),
+        Key("now", "a string", "when it arrives", '`"2026-01-01T12:00:00Z"`'),
+        Key(
+            "variables",
+            "a table of strings",
+            "variables of lighttpd's modules, such as `SSL_PROTOCOL`",
+            "none",
+        ),
+        Key("identity", "a table", "who calls", "nobody is known"),
+        Key(
+            "origin_status", "an integer, 200 to 599", "what the application answers when it is asked", "200"
+        ),
+    ),
+    "test identity": (
+        Key("provider", "a string", "the name of the `[auth]` table that vouches", "the only one"),
+        Key("sub", "a string", "the subject", required=True),
+        Key("email", "a string", "the verified e-mail address", "none"),
+        Key("roles", "a string or an array of strings", "the roles", "none"),
+        Key("claims", "a table", "the claims of the token", "none"),
+    ),
+    "test expect": (
+        Key("passes", "a boolean", "whether the request reaches the application"),
+        Key("status", "an integer, 200 to 599", "the status of the response"),
+        Key("rule", "a string", "the rule that decides, or `default`"),
+        Key("headers", "a table of strings", "header fields of the response; an empty string: absent"),
+        Key("body", "a string", "the content of the response"),
+        Key("path", "a string", "the path that the application is asked for"),
+        Key("query", "a string", "the query that the application is asked for"),
+        Key("origin", "a string", "the origin that is chosen"),
+        Key("request_headers", "a table of strings", "header fields as the application gets them"),
+        Key("env", "a table of strings", "variables as the application gets them"),
+    ),
 }
-ACTIONS = ("respond", "redirect", "require", "set_request_headers", "set_env", "set_response_headers")
-
-
-def with_article(type: Type) -> str:
-    """The type in words, for messages."""
-    match type:
-        case Type.ROLES:
-            return "the roles"
-        case Type.INTEGER | Type.ADDRESS | Type.IDENTITY:
-            return f"an {type}"
-        case _:
-            return f"a {type}"

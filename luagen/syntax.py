@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,37 @@ MAX_DEPTH = (
     50  # of nesting: Lua's compilers give up at about 200 levels, and one level here can be several there
 )
 
-_INSTEAD = {"&&": "and", "||": "or", "!": "not", "=": "=="}
+# Operators of other languages, longer ones first, and words that stand where Python has an operator.
+_BY_PATTERN = '`matches(r"…", text)`'
+_INSTEAD = {
+    "===": "`==`",
+    "!==": "`!=`",
+    "&&": "`and`",
+    "||": "`or`",
+    "=~": _BY_PATTERN,
+    "!~": f"`not` before {_BY_PATTERN}",
+    "~": _BY_PATTERN,
+    "!": "`not`",
+    "=": "`==`",
+    "?": "`x if condition else y`",
+    "$": "the whole name of a field, such as `request.host`",
+}
+_WORDS = {
+    "eq": "`==`",
+    "ne": "`!=`",
+    "lt": "`<`",
+    "le": "`<=`",
+    "gt": "`>`",
+    "ge": "`>=`",
+    "AND": "`and`",
+    "OR": "`or`",
+    "NOT": "`not`",
+    "contains": '`"part" in text`',
+    "matches": _BY_PATTERN,
+    "startswith": "`text.startswith(…)`",
+    "endswith": "`text.endswith(…)`",
+}
+_WORD = re.compile(r"[A-Za-z]+|[0-9]+\.[0-9]")
 
 
 @dataclass(frozen=True)
@@ -146,13 +177,21 @@ def _first_too_deep(tree: ast.expr) -> ast.expr | None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 # A sum of many parts is one level: it becomes one concatenation.
-                is_sum = isinstance(node, ast.BinOp) and child is node.left and isinstance(child, ast.BinOp)
-                waiting.append((child, depth if is_sum else depth + 1))
+                waiting.append((child, depth if _is_in_sum(child, node) else depth + 1))
             elif isinstance(child, ast.comprehension | ast.keyword | ast.arguments):
                 waiting += [
                     (inner, depth + 1) for inner in ast.iter_child_nodes(child) if isinstance(inner, ast.expr)
                 ]
     return None
+
+
+def _is_in_sum(child: ast.expr, node: ast.expr) -> bool:
+    """Whether a sum is the beginning of a longer sum."""
+    match node, child:
+        case ast.BinOp(op=ast.Add(), left=left), ast.BinOp(op=ast.Add()):
+            return child is left
+        case _:
+            return False
 
 
 def _report(region: Region, bag: Bag, error: SyntaxError) -> None:
@@ -168,8 +207,14 @@ def _report(region: Region, bag: Bag, error: SyntaxError) -> None:
             Code.INVALID_EXPRESSION,
             "a string has a backslash that is no escape",
             region.part(start, min(start + 1, len(source))),
-            help="a backslash that is meant as text is doubled: `\\\\`",
+            help='a backslash that is meant as text is doubled: `\\\\`; patterns are written as `r"…"`',
         )
+        return
+    word = _WORD.match(source, start)
+    instead = None if word is None else _instead_of(word[0])
+    if word is not None and instead is not None:
+        message, help_text = instead
+        bag.error(Code.INVALID_EXPRESSION, message, region.part(start, word.end()), help=help_text)
         return
     bag.error(
         Code.INVALID_EXPRESSION,
@@ -177,6 +222,17 @@ def _report(region: Region, bag: Bag, error: SyntaxError) -> None:
         region.part(start, min(start + 1, len(source))),
         label="from here" if start < len(source.rstrip()) else "it ends too early",
     )
+
+
+def _instead_of(word: str) -> tuple[str, str] | None:
+    """What is wrong with a word or number that Python does not understand where it stands."""
+    if word in _WORDS:
+        return f"{quoted(word)} is not an operator", f"write {_WORDS[word]}"
+    if word in ("if", "for", "while", "return", "def"):
+        return f"{quoted(word)} begins a statement", "write an expression, whose value is used"
+    if word[0].isdigit():
+        return "this is no number", 'an address stands in quotes: `request.ip in "10.0.0.0/8"`'
+    return None
 
 
 def _where(source: str) -> int:
@@ -205,12 +261,12 @@ def _familiar_mistake(source: str) -> tuple[int, int, str, str | None] | None:
                 return index, index + 1, "the string is never closed", f"it is closed by {quoted(char)}"
             index = end
             continue
-        if two in ("==", "!=", "<=", ">=", ":="):
+        if two in ("==", "!=", "<=", ">=", ":=") and source[index + 2 : index + 3] not in ("=", "~"):
             index += 2
             continue
-        operator = two if two in _INSTEAD else char
-        if operator in _INSTEAD:
-            help_text = f"write `{_INSTEAD[operator]}`"
+        operator = next((sign for sign in _INSTEAD if source.startswith(sign, index)), None)
+        if operator is not None:
+            help_text = f"write {_INSTEAD[operator]}"
             return index, index + len(operator), f"{quoted(operator)} is not an operator", help_text
         if char in "([{":
             opened.append(index)

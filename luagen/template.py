@@ -13,11 +13,15 @@ _CLOSING = frozenset(_OPENING.values())
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`text[start:end]`: literal text (doubled braces not undone), or an expression without its braces."""
+    """`text[start:end]`: literal text (doubled braces not undone), or an expression without its braces.
+
+    `spec` is where the format specification behind the expression begins and ends, None without one.
+    """
 
     start: int
     end: int
     is_expression: bool
+    spec: tuple[int, int] | None = None
 
 
 @dataclass(eq=False)  # an exception cannot be frozen: raising it writes the traceback into it
@@ -46,8 +50,12 @@ def split(text: str, start: int = 0, end: int | None = None) -> tuple[Piece, ...
         elif char == "{":
             if literal < index:
                 pieces.append(Piece(literal, index, False))
-            close = _expression_end(text, index + 1, stop)
-            pieces.append(Piece(index + 1, close, True))
+            end_of_expression = _expression_end(text, index + 1, stop)
+            close, spec = end_of_expression, None
+            if text[end_of_expression] == ":":
+                close = _spec_end(text, index, end_of_expression + 1, stop)
+                spec = (end_of_expression + 1, close)
+            pieces.append(Piece(index + 1, end_of_expression, True, spec))
             literal = index = close + 1
         else:
             index += 1
@@ -62,7 +70,7 @@ def unbraced(text: str) -> str:
 
 
 def _expression_end(text: str, start: int, stop: int) -> int:
-    """The offset of the brace that closes an expression; refuses what f-strings allow behind one."""
+    """The offset of the brace or colon that ends an expression; refuses what f-strings allow behind one."""
     depth = 0
     index = start
     while index < stop:
@@ -72,7 +80,7 @@ def _expression_end(text: str, start: int, stop: int) -> int:
             continue
         if char in _OPENING:
             depth += 1
-        elif char == "}" and depth == 0:
+        elif char in ":}" and depth == 0:
             _refuse_empty_or_debug(text, start, index)
             return index
         elif char in _CLOSING:
@@ -80,19 +88,28 @@ def _expression_end(text: str, start: int, stop: int) -> int:
         elif depth == 0 and char == "!" and not text.startswith("=", index + 1):
             raise TemplateError(
                 "a template has no conversions such as `!r`",
-                "only the expression stands between the braces",
+                "only the expression and, after a `:`, its format stand between the braces",
                 index,
                 min(index + 2, stop),
             )
-        elif depth == 0 and char == ":":
-            raise TemplateError(
-                "a template has no format specifications",
-                "only the expression stands between the braces",
-                index,
-                index + 1,
-            )
         index += 1
-    raise TemplateError("`{` without `}`", "a brace that is meant as text is doubled: `{{`", start - 1, start)
+    raise _unclosed(start - 1)
+
+
+def _spec_end(text: str, opened: int, start: int, stop: int) -> int:
+    """The offset of the brace that closes an expression with a format specification, which has no braces."""
+    for index in range(start, stop):
+        if text[index] == "}":
+            return index
+        if text[index] == "{":
+            message = "a format specification holds no expressions"
+            raise TemplateError(message, "write the width as a number", index, index + 1)
+    raise _unclosed(opened)
+
+
+def _unclosed(opened: int) -> TemplateError:
+    help_text = "a brace that is meant as text is doubled: `{{`"
+    return TemplateError("`{` without `}`", help_text, opened, opened + 1)
 
 
 def _refuse_empty_or_debug(text: str, start: int, end: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.source import Source, Span
 
-MAX_BYTES = 4 * 1024 * 1024  # far more than 10,000 rules of a person or a generator
+MAX_BYTES = 64 * 1024 * 1024  # far more than 100,000 rules of a person or a generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,17 @@ def read(path: Path, bag: Bag) -> TextFile | None:
     content = _read(path, bag)
     if content is None:
         return None
+    source = decode(content, str(path), bag)
+    return None if source is None else TextFile(source, content)
+
+
+def decode(content: bytes, name: str, bag: Bag) -> Source | None:
+    """The text of a file that is shown as `name` when it is UTF-8; else None, and why is in the bag."""
     try:
-        return TextFile(Source(str(path), content.decode("utf-8")), content)
+        return Source(name, content.decode("utf-8"))
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
-        source = Source(str(path), before)
+        source = Source(name, before)
         bag.error(
             Code.INVALID_ENCODING,
             f"the byte 0x{content[error.start]:02x} is not UTF-8",

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sidecar.config import Issuer
-from sidecar.identity import Identity
+from sidecar.identity import Claim, Identity, encode_claims
+from sidecar.json_pointer import Pointer, value_at
 from sidecar.reasons import Reason, Refused
 
 MAX_SUB_BYTES = 255  # OpenID Connect Core section 2
 MAX_EMAIL_BYTES = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 MAX_ROLE_BYTES = 256
 MAX_ROLES = 256  # beyond that a role list is a mistake of the issuer, and cutting it would change decisions
-MAX_TIME = 10**15  # 15 digits: exact in every implementation of JSON
+MAX_CLAIM_BYTES = 1_024  # of a string, or of one element of an array
+MAX_CLAIM_ELEMENTS = 256
+MAX_CLAIMS_BYTES = 16 * 1024  # encoded, all together; beyond it what is left out would change decisions
+MAX_NUMBER = 10**15  # 15 digits: exact in every implementation of JSON
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _COMMA_OR_CONTROL = re.compile(r"[,\x00-\x1f\x7f]")
@@ -31,8 +35,17 @@ class Verified(NamedTuple):
     expires_at: float | None
 
 
-def judge_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer, now: float) -> Verified:
-    """The identity in a JWT whose signature is verified. `now` in seconds since the epoch. Raises Refused."""
+def judge_jwt(
+    header: Mapping[str, Any],
+    claims: Mapping[str, Any],
+    issuer: Issuer,
+    pointers: tuple[Pointer, ...],
+    now: float,
+) -> Verified:
+    """The identity in a JWT whose signature is verified. `now` in seconds since the epoch. Raises Refused.
+
+    `pointers`: to the claims that the policy reads.
+    """
     _check_type(header, issuer)
     _check_purpose(claims)
     if claims.get("iss") != issuer.issuer:
@@ -42,10 +55,12 @@ def judge_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issu
     expires_at = _check_times(claims, issuer, now)
     if expires_at is None:
         raise Refused(Reason.MALFORMED_TIME)  # RFC 9068 section 2.2: `exp` is required
-    return Verified(identity=_identity(claims, issuer), expires_at=expires_at)
+    return Verified(identity=_identity(claims, issuer, pointers), expires_at=expires_at)
 
 
-def judge_introspection(claims: Mapping[str, Any], issuer: Issuer, now: float) -> Verified:
+def judge_introspection(
+    claims: Mapping[str, Any], issuer: Issuer, pointers: tuple[Pointer, ...], now: float
+) -> Verified:
     """The identity in an introspection response (RFC 7662 section 2.2). Raises Refused.
 
     As for a JWT, but `iss`, `aud` and `exp` are optional there: they are checked when present.
@@ -64,7 +79,8 @@ def judge_introspection(claims: Mapping[str, Any], issuer: Issuer, now: float) -
         raise Refused(Reason.WRONG_ISSUER)
     if "aud" in claims and not shares_audience(claims["aud"], issuer):
         raise Refused(Reason.WRONG_AUDIENCE)
-    return Verified(identity=_identity(claims, issuer), expires_at=_check_times(claims, issuer, now))
+    identity = _identity(claims, issuer, pointers)
+    return Verified(identity=identity, expires_at=_check_times(claims, issuer, now))
 
 
 def shares_audience(audience: object, issuer: Issuer) -> bool:
@@ -114,7 +130,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     if name not in claims:
         return None
     value = claims[name]
-    if type(value) not in (int, float) or not -MAX_TIME < value < MAX_TIME:  # NaN compares false
+    if type(value) not in (int, float) or not -MAX_NUMBER < value < MAX_NUMBER:  # NaN compares false
         raise Refused(Reason.MALFORMED_TIME)
     return value  # type: ignore[no-any-return]
 
@@ -131,11 +147,17 @@ def _check_times(claims: Mapping[str, Any], issuer: Issuer, now: float) -> float
     return exp
 
 
-def _identity(claims: Mapping[str, Any], issuer: Issuer) -> Identity:
+def _identity(claims: Mapping[str, Any], issuer: Issuer, pointers: tuple[Pointer, ...]) -> Identity:
     sub = claims.get("sub")
     if not isinstance(sub, str) or not _fits(sub, MAX_SUB_BYTES) or has_control(sub):
         raise Refused(Reason.MALFORMED_SUBJECT)
-    return Identity(provider=issuer.name, sub=sub, email=_email(claims), roles=_roles(claims, issuer.roles))
+    return Identity(
+        provider=issuer.name,
+        sub=sub,
+        email=_email(claims),
+        roles=_roles(claims, issuer.roles),
+        claims=_claims(claims, pointers) if pointers else (),
+    )
 
 
 def _email(claims: Mapping[str, Any]) -> str | None:
@@ -146,11 +168,7 @@ def _email(claims: Mapping[str, Any]) -> str | None:
 
 
 def _roles(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
-    value: object = claims
-    for member in path:
-        if not isinstance(value, dict):
-            return ()
-        value = value.get(member)
+    value = value_at(claims, path)
     elements = value.split(" ") if isinstance(value, str) else value
     if not isinstance(elements, list):
         return ()
@@ -166,3 +184,34 @@ def _roles(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
     if len(roles) > MAX_ROLES:
         raise Refused(Reason.TOO_MANY_ROLES)
     return tuple(roles)
+
+
+def _claims(claims: Mapping[str, Any], pointers: tuple[Pointer, ...]) -> tuple[tuple[str, Claim], ...]:
+    found = []
+    for pointer in pointers:
+        value = _claim(value_at(claims, pointer.path))
+        if value is not None:
+            found.append((pointer.text, value))
+    result = tuple(found)
+    if len(encode_claims(result)) > MAX_CLAIMS_BYTES:
+        raise Refused(Reason.CLAIMS_TOO_LARGE)
+    return result
+
+
+def _claim(value: object) -> Claim | None:
+    """The value that rules may see, None when it is of no type that they know or beyond its bounds."""
+    match value:
+        case bool():
+            return value
+        case int() | float() if -MAX_NUMBER < value < MAX_NUMBER and value == int(value):
+            return int(value)
+        case str() if _is_claim_text(value):
+            return value
+        case list() if len(value) <= MAX_CLAIM_ELEMENTS and all(map(_is_claim_text, value)):
+            return tuple(value)
+        case _:
+            return None
+
+
+def _is_claim_text(value: object) -> bool:
+    return isinstance(value, str) and (not value or _fits(value, MAX_CLAIM_BYTES)) and not has_control(value)

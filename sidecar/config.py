@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
+from sidecar import json_pointer
 from sidecar.config_reader import ConfigError, Mistakes, Table
 from sidecar.jose.keys import HMAC_MIN_BYTES, KeyRefused, parse_jwks, parse_pem
 from sidecar.jose.verify import SUPPORTED
+from sidecar.json_pointer import MAX_POINTER_BYTES, Pointer
 from sidecar.network import UrlRefused, check_url
 from sidecar.strict_json import JsonError, parse_object
 
@@ -25,6 +27,7 @@ MAX_LEEWAY_S = 300  # RFC 7519 section 4.1.4: "no more than a few minutes"
 MAX_DEADLINE_S = 60
 CREDENTIAL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # a file name without surprises
 MEMBERS = frozenset({"email", "role"})
+MAX_CLAIMS = 64  # more than anybody decides on; bounds what one token costs
 
 Tokens = Literal["jwt", "opaque", "both"]
 ClientAuthentication = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -108,6 +111,7 @@ class Settings:
     keys_directory: Path
     deadline_s: int
     identity_members: frozenset[str]
+    claims: tuple[Pointer, ...]  # in this order they are handed over
     issuers: tuple[Issuer, ...]
 
 
@@ -143,12 +147,28 @@ def parse(data: bytes) -> Settings:
         keys_directory=_path(root, "keys_directory"),
         deadline_s=root.integer("deadline_s", 1, MAX_DEADLINE_S),
         identity_members=frozenset(root.texts("identity_members", one_of=MEMBERS)),
+        # Releases from before there were claims have no such member.
+        claims=_claims(root) if "claims" in document else (),
         issuers=tuple(_issuer(table) for table in root.tables("issuers")),
     )
     root.close()
     _check_unique(settings, mistakes)
     mistakes.raise_if_any()
     return settings
+
+
+def _claims(root: Table) -> tuple[Pointer, ...]:
+    texts = root.texts("claims")
+    if len(texts) > MAX_CLAIMS:
+        root.mistake("claims", f"more than {MAX_CLAIMS}")
+    pointers = []
+    for text in texts:
+        pointer = json_pointer.parse(text)
+        if pointer is None:
+            root.mistake("claims", f"`{text}` is no JSON Pointer of at most {MAX_POINTER_BYTES} bytes")
+        else:
+            pointers.append(pointer)
+    return tuple(pointers)
 
 
 def _issuer(table: Table) -> Issuer:

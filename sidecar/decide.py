@@ -99,7 +99,7 @@ def decide(
 def decide_introspected(answer: Answer, issuer: Issuer, settings: Settings, now: float) -> Decision:
     """The decision on what the issuer says about a token."""
     try:
-        verified = judge_introspection(answer.claims, issuer, now)
+        verified = judge_introspection(answer.claims, issuer, settings.claims, now)
         return _allow(verified, settings, answer.until)
     except Refused as refused:
         return Challenge(reason=refused.reason, realm=issuer.name)
@@ -152,7 +152,7 @@ def _decide_jwt(
             # Not the token's fault: the client should come again with the same one.
             return Unavailable(Reason.KEYS_UNAVAILABLE) if final else NeedKeys(issuer.name)
         check_signature(jws, keys, issuer.refused_keys)
-        verified = judge_jwt(jws.header.members, claims, issuer, now)
+        verified = judge_jwt(jws.header.members, claims, issuer, settings.claims, now)
         return _allow(verified, settings, now + MAX_REMEMBER_S)
     except Refused as refused:
         if refused.reason is Reason.UNKNOWN_KEY and not final:

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     LIFETIME_TOO_LONG = "lifetime-too-long"
     MALFORMED_SUBJECT = "malformed-subject"
     TOO_MANY_ROLES = "too-many-roles"
+    CLAIMS_TOO_LARGE = "claims-too-large"  # those that the policy reads
     IDENTITY_TOO_LARGE = "identity-too-large"
     INACTIVE = "inactive"
 

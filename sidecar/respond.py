@@ -18,7 +18,7 @@ _MALFORMED = "the token is malformed"
 _UNTRUSTED = "the token's issuer or algorithm is not accepted here"
 _UNSIGNED = "the token's signature is not valid"
 _UNFIT = "the token's claims are not acceptable here"
-# The same texts as in lighttpd/lua/lightgate/tokens.lua: a client cannot tell where its token was examined.
+# The same texts as in Lua's tokens.lua and claims.lua: a client cannot tell where its token was examined.
 _DESCRIPTIONS = {
     Reason.TOKEN_TOO_LONG: _MALFORMED,
     Reason.MALFORMED_TOKEN: _MALFORMED,

@@ -6,6 +6,7 @@ whether Lua failed in it; a failure that the client never saw is a failure all t
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from hypothesis import settings
 
 from tests.system.identity_provider import IdentityProvider
 from tests.system.processes import Process
 
 if TYPE_CHECKING:
     from tests.system.gate import Gate, Host
+
+# The same examples in every run, so that a run that fails is one that a change has made fail. Others are
+# drawn with HYPOTHESIS_PROFILE=random.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("random" if os.environ.get("HYPOTHESIS_PROFILE") == "random" else "repeatable")
 
 VERSION_COMMANDS = {
     "lighttpd": ["lighttpd", "-v"],

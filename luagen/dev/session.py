@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from luagen import Compilation, compile_policy, lighttpd_host, render
+from luagen import Compilation, compile_policy, lighttpd_host, policy_tests, render
 from luagen.deployment import Deployment
 from luagen.dev import children, configuration, ports, rundir, trace
 from luagen.dev.children import Child
@@ -135,6 +135,7 @@ class Session:
         await self._start_lighttpd(lighttpd, site)
         self._record(compilation.policy)
         self._introduce(compilation.policy, site, lighttpd)
+        self._show_failed_tests(compilation.policy)
 
     def _root(self) -> Path:
         if self._options.root is not None:
@@ -182,8 +183,8 @@ class Session:
         path = self._directory / "lighttpd.conf"
         path.write_text(configuration.render(site, directory=self._directory, requests=requests))
         lighttpd_host.check_configuration(lighttpd, path)
-        child = await self._start_child("lighttpd", lighttpd_host.command(lighttpd, path))
-        await ports.wait_until_accepts(child, self._port)
+        self._lighttpd = await self._start_child("lighttpd", lighttpd_host.command(lighttpd, path))
+        await ports.wait_until_accepts(self._lighttpd, self._port)
 
     async def _start_child(
         self, name: str, arguments: list[str], environment: Mapping[str, str] = MappingProxyType({})
@@ -237,13 +238,22 @@ class Session:
             self._show(f"compiled: nothing changed, release {release.id} stays in force")
             return
         write_release(release, self._directory / "releases")
-        # lighttpd itself stays: its settings name the deployment, which a session keeps
         self._activate(release)
         self._sidecar.signal(signal.SIGHUP)
+        if release.files["lightgate.conf"] != before.files["lightgate.conf"]:  # the origins are others
+            self._lighttpd.signal(signal.SIGUSR1)  # reads its configuration anew, in the same process
         self._release = release
         self._record(compilation.policy)
         rules = _count(len(compilation.policy.rules), "rule")
         self._show(f"compiled: release {release.id} is in force, {rules}")
+        self._show_failed_tests(compilation.policy)
+
+    def _show_failed_tests(self, policy: Policy) -> None:
+        """A policy that fails its own tests is served all the same: it is being worked on."""
+        try:
+            policy_tests.all_pass(policy, self._options.policy)
+        except Failure as failure:
+            self._show(str(failure))
 
     def _activate(self, release: Release) -> None:
         activate(self._directory / "releases", release.id, self._directory / "current")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from luagen.actions import Require
 from luagen.diagnostics import quoted
 from luagen.model import (
     Affix,
@@ -21,7 +22,6 @@ from luagen.model import (
     Literal,
     Or,
     Policy,
-    Require,
     StringSet,
     Truth,
 )
@@ -44,9 +44,11 @@ def suggestions(policy: Policy) -> tuple[Suggestion, ...]:
     for rule in policy.rules:
         if not isinstance(rule.action, Require) or not rule.action.auth:
             continue
-        path = next(_paths(rule.when), None)
-        if path is None:
+        paths = list(_paths(rule.when))
+        if not paths:
             continue
+        # Of `/a` and what is below it the latter: sites redirect the former.
+        path = next((path for path in paths if path.endswith("/")), paths[0])
         auth = rule.action.auth[0]
         roles = tuple(_roles(rule.action.that)) if rule.action.that is not None else ()
         if path not in held and not any(path.startswith(wider) for wider in held):

@@ -36,29 +36,29 @@ class Watch:
 
 
 def named_files(policy: Path) -> tuple[Path, ...]:
-    """The files that a policy may name: every text in its [auth] tables, taken as a path relative to it.
+    """The files that a policy names, by keys called `file` or `…_file` in any of its tables.
 
-    A text that is no file's name costs one failing `stat` each time; a file that does not exist yet is seen
-    when it appears. Nothing when the policy cannot be read as TOML: then the policy itself has to change
+    A file that does not exist yet is seen when it appears. Nothing when the policy cannot be read as TOML: then the policy itself has to change
     first.
     """
     try:
         document = tomllib.loads(policy.read_text("utf-8"))
     except (OSError, ValueError):
         return ()
-    return tuple(policy.parent / text for text in _texts(document.get("auth")) if "\0" not in text)
+    return tuple(policy.parent / text for text in _file_names(document) if "\0" not in text)
 
 
-def _texts(value: object) -> Iterator[str]:
+def _file_names(value: object) -> Iterator[str]:
     match value:
-        case str():
-            yield value
         case list():
             for item in value:
-                yield from _texts(item)
+                yield from _file_names(item)
         case dict():
-            for item in value.values():
-                yield from _texts(item)
+            for key, item in value.items():
+                if isinstance(item, str) and (key == "file" or key.endswith("_file")):
+                    yield item
+                else:
+                    yield from _file_names(item)
 
 
 def _signature(path: Path) -> _Signature:

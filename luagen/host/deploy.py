@@ -1,6 +1,7 @@
 """Putting a release in force, and going back to one. The steps, in order:
 
-check, build (`deploy` only), rehearse, test, repair and write (`deploy` only), activate, tell, probe, prune
+check, tests and build (`deploy` only), rehearse, test, repair and write (`deploy` only), activate, tell,
+probe, prune
 
 Until `activate` nothing that runs has changed, unless somebody had changed the release by hand: `repair`
 makes it whole. What fails after that puts the release before in force again. Killed at any moment this leaves

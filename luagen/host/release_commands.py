@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from luagen import compile_policy, render
+from luagen import compile_policy, policy_tests, render
 from luagen.artifacts import UnsafePathError
 from luagen.check_report import summary
 from luagen.compilation import Compilation
@@ -61,6 +61,8 @@ def deploy(policy: Path | None, comment: str, offline: bool, as_json: bool, sett
         if compilation.release is None or compilation.policy is None:
             raise click.exceptions.Exit(EXIT_UNFIT)
         report.step("check", f"{path}: {summary(compilation.policy)}")
+        if compilation.policy.tests:
+            report.step("tests", policy_tests.all_pass(compilation.policy, path))
         report.step("build", f"release {compilation.release.id}")
         deployer = Deployer(settings, report.step, comment=comment, offline=offline)
         return deployer.deploy(compilation.release, compilation.policy)

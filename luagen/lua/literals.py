@@ -7,7 +7,7 @@ thing in 5.1), numbers are integers that every version holds exactly.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 MAX_INTEGER = 2**53 - 1  # above it Lua 5.1 and LuaJIT, which have only doubles, are inexact
@@ -87,6 +87,15 @@ def record(fields: Mapping[str, LuaCode], *, indent: str = "") -> LuaCode:
 def sequence(items: Collection[LuaCode], *, indent: str = "") -> LuaCode:
     """A table of finished values in order."""
     return _table([item.text for item in items], indent)
+
+
+def lines(texts: Iterable[bytes]) -> LuaCode:
+    """One string literal of texts without line ends, each followed by one, and a line end before the first.
+
+    For long lists that the runtime takes apart: in a table each text would be a constant of its function, and
+    LuaJIT holds 65,536 of them.
+    """
+    return LuaCode('"\\\n' + "".join(string(text).text[1:-1] + "\\\n" for text in texts) + '"')
 
 
 def comment(text: str) -> LuaCode:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luagen import resources, skeleton
-from luagen.lua import emit, literals
+from luagen.lua import emit, literals, parts
 from luagen.lua.literals import LuaCode
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 # Each may use the ones before it.
-_MODULES = (
-    "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
-    "operator",
+MODULES = (
+    "json", "address", "identity", "claims", "tokens", "pages", "stash", "texts", "automaton",
+    "country", "fields", "target", "field_names", "verdicts", "operator", "redirects", "actions",
+    "dispatch", "noted", "limits", "cors",
 )  # fmt: skip
 
 
@@ -38,27 +39,42 @@ class Header:
         }
 
 
-Setting = str | bool | int | None | frozenset[str] | tuple["Setting", ...] | Mapping[str, "Setting"]
+Setting = str | bytes | bool | int | None | frozenset[str] | tuple["Setting", ...] | Mapping[str, "Setting"]
 
 
-def request_script(header: Header, settings: Mapping[str, Setting], script: emit.Script) -> bytes:
-    """`request.lua`; `settings` as docs/internals.md lists them."""
+def request_script(
+    header: Header, settings: Mapping[str, Setting], script: emit.Script, *, hooks: bool
+) -> bytes:
+    """`request.lua`; `settings` as docs/internals.md lists them.
+
+    `hooks`: whether lighttpd is to ask other modules for their variables before every run.
+    """
+    constants = parts.split([LuaCode(f"  {constant},") for constant in script.constants])
+    rules = parts.split(script.rules, script.uses)
     return skeleton.render(
         _TEMPLATES / "request.lua.j2",
         LuaCode,
         **header.values(),
-        modules=[(LuaCode(name), LuaCode(resources.runtime_module(name))) for name in _MODULES],
+        modules=[(LuaCode(name), LuaCode(resources.runtime_module(name))) for name in MODULES],
         gate_source=LuaCode(resources.runtime_module("gate")),
         settings=_setting(settings, ""),
         script=script,
+        hooks=hooks,
+        append=parts.APPEND if max(len(constants), len(rules)) > 1 else None,
+        constants=parts.table("K", constants, local=True) if constants else None,
+        rules=parts.table("gate.rules", rules),
+        names=parts.names(script.names),
     ).encode()
 
 
-def response_script(header: Header) -> bytes:
-    """`response.lua`."""
-    guard_source = LuaCode(resources.runtime_module("response"))
+def response_script(header: Header, settings: Mapping[str, Setting]) -> bytes:
+    """`response.lua`; `settings` as docs/internals.md lists them."""
     return skeleton.render(
-        _TEMPLATES / "response.lua.j2", LuaCode, **header.values(), guard_source=guard_source
+        _TEMPLATES / "response.lua.j2",
+        LuaCode,
+        **header.values(),
+        guard_source=LuaCode(resources.runtime_module("response")),
+        settings=_setting(settings, ""),
     ).encode()
 
 

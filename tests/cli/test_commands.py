@@ -49,9 +49,9 @@ def test_check_says_what_ends_at_default() -> None:
     result = invoke("check", QUICKSTART)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"{QUICKSTART}: 8 rules, 1 auth; what none of `no dotfiles`, `the old address moved`, "
-        "`status is for the office`, `members sign in`, `administrators only` decides "
-        'ends at `default = "pass"`\n'
+        f"{QUICKSTART}: 15 rules, 1 auth; what none of `no dotfiles`, `the old address moved`, "
+        "`short links`, `status is for the office`, `closed for repairs`, `members sign in` and 1 more "
+        'decides ends at `default = "pass"`; no `require` covers `/status`, `/status/*`\n'
     )
 
 
@@ -83,6 +83,54 @@ def test_the_summary(tmp_path: Path, policy: str, expected: str) -> None:
     assert (result.exit_code, result.stdout) == (0, f"{path}: {expected}\n")
 
 
+SITES = """default = "deny"
+[[rule]]
+name = "shared"
+when = 'request.path == "/x"'
+respond = { status = 404 }
+[site."a.example"]
+default = "pass"
+hosts = ["b.example"]
+[[site."a.example".rule]]
+name = "members"
+when = 'request.path.startswith(("/m/", "/n/"))'
+require = { that = 'request.ip in "10.0.0.0/8"' }
+[[site."a.example".rule]]
+name = "told"
+when = 'request.path in ("/m/a", "/o", "/x") or request.path.startswith("/p/")'
+set_env = { A = "1" }
+[[site."a.example".rule]]
+name = "half"
+when = 'request.path.startswith("/q/") and request.method == "POST"'
+require = { that = 'request.ip in "10.0.0.0/8"' }
+[site."*"]
+[[site."*".rule]]
+name = "rest"
+require = { that = 'request.ip in "10.0.0.0/8"' }
+"""
+
+
+def test_check_of_sites(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(SITES)
+    assert invoke("check", str(path)).stdout == (
+        f"{path}: 5 rules, 0 auths, 2 sites; what none of `shared` decides ends with its site or "
+        'at `default = "deny"`; no `require` covers `/o`, `/p/*`, `/q/*`\n'
+    )
+    report = json.loads(invoke("check", str(path), "--json").stdout)
+    assert report["open_paths"] == ["*", "/o", "/p/*", "/q/*"]
+    assert report["sites"] == [
+        {
+            "name": "a.example",
+            "hosts": ["a.example", "b.example"],
+            "default": "pass",
+            "rules": 3,
+            "deciding_rules": ["members", "half"],
+        },
+        {"name": "*", "hosts": ["*"], "default": "deny", "rules": 1, "deciding_rules": ["rest"]},
+    ]
+
+
 def test_check_shows_every_mistake(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text("default = 3\nextra = 1\n")
@@ -102,6 +150,8 @@ def test_check_for_programs(tmp_path: Path) -> None:
         "auths": 0,
         "default": "deny",
         "deciding_rules": ["first"],
+        "sites": [],
+        "open_paths": [],
     }
     path.write_text("")
     result = invoke("check", str(path), "--json")

@@ -287,6 +287,23 @@ def test_an_upstream(dev: Start, http_origin: int) -> None:
     assert (refused.status, b"target" in refused.body) == (403, False)
 
 
+def test_origins_of_an_edited_policy(dev: Start, http_origin: int) -> None:
+    """lighttpd reads them when it starts, so it has to be told."""
+    session = dev(OPEN).ready()
+    origin = f'[origin.app]\nurl = "http://127.0.0.1:{http_origin}"\n'
+    session.edit(OPEN + origin + '[[rule]]\nname = "app"\norigin = "app"\n')
+    session.wait_for(" is in force, 1 rule")
+
+    def answers() -> bool:
+        try:
+            return session.get("/x?y=1").status == 200
+        except OSError:  # between two configurations
+            return False
+
+    poll("the application answers", answers)
+    assert b'"target": "/x?y=1"' in session.get("/x?y=1").body
+
+
 def test_a_policy_with_mistakes_starts_nothing(dev: Start) -> None:
     session = dev("default = 3\n")
     assert session.status() == 1
@@ -315,3 +332,13 @@ def test_a_port_that_is_free(dev: Start) -> None:
 def test_two_sessions_side_by_side(dev: Start) -> None:
     first, second = dev(OPEN).ready(), dev(CLOSED).ready()
     assert (first.get("/page").status, second.get("/page").status) == (404, 403)
+
+
+def test_a_policy_that_fails_its_own_tests_is_served(dev: Start) -> None:
+    test = '\n[[test]]\nname = "root"\nrequest = { url = "/" }\nexpect = { status = 410 }\n'
+    session = dev('default = "deny"\n' + test).ready()
+    session.wait_for('error: the policy fails its own test "root"')
+    assert session.get("/").status == 403
+    session.edit('default = "pass"\n' + test.replace("410", "200"))
+    session.wait_for("compiled: release")
+    assert session.output().count("fails its own test") == 1

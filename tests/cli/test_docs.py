@@ -24,6 +24,10 @@ def test_the_policy_compiles(tmp_path: Path) -> None:
     path.write_text(text)
     compilation = compile_policy(path, Deployment())
     assert (compilation.diagnostics, compilation.release is not None) == ((), True)
+    assert compilation.policy is not None
+    assert len({rule.action.key for rule in compilation.policy.rules}) >= 10
+    tested = CliRunner().invoke(lightgate, ["test", str(path)], prog_name="lightgate")
+    assert tested.exit_code == 0, tested.output
 
 
 def test_the_policy_is_part_of_the_example() -> None:

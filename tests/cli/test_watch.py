@@ -59,10 +59,15 @@ def test_following_other_files_loses_no_edit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('[auth.a]\nkeys = { jwks = "keys.json" }\naudience = ["x"]', ["keys.json", "x"]),
+        ('[auth.a]\njwks_file = "keys.json"\naudience = ["x"]', ["keys.json"]),
+        ('[lists]\noffice = { file = "office.txt" }\nhosts = ["x"]', ["office.txt"]),
+        (
+            '[[rule]]\nrespond = { file = "a.html" }\n[site.a]\nrule = [{ redirects.file = "b" }]',
+            ["a.html", "b"],
+        ),
         ('default = "pass"', []),
         ("not = = toml", []),
-        ('[auth.a]\nissuer = "a\\u0000b"', []),
+        ('[auth.a]\npem_file = "a\\u0000b"', []),
     ],
 )
 def test_the_files_that_a_policy_may_name(tmp_path: Path, text: str, expected: list[str]) -> None:

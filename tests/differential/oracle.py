@@ -1,8 +1,6 @@
-"""What a policy means, by the plainest means there are: CPython evaluates the policy's own expressions.
+"""What a policy means: its rules, played one after another by code that shares none with the compiler.
 
-Shares no code with the compiler: reads the TOML with tomllib, the expressions with `ast`, and plays the rules
-one after another on plain Python objects. Strings hold one character per byte, so that Python's string
-operations are exact on bytes.
+Reads the TOML with tomllib; `expressions.py` evaluates the expressions. Strings hold one character per byte.
 
 Of a refusal only status, rule and challenge are foretold: its text is the runtime's own. Left out are
 what the gate does on its own account: the Authorization field, REMOTE_USER and LIGHTGATE_* variables.
@@ -11,61 +9,24 @@ what the gate does on its own account: the Authorization field, REMOTE_USER and 
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from http import HTTPStatus
+from ipaddress import ip_address, ip_network
+from math import ceil
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
+from luagen.reference.decision import Decision, Outcome
+from luagen.reference.request import Request
+from tests.differential.expressions import Rewriter, Scope, as_bytes, parsed
 
-def as_bytes(text: str) -> str:
-    """Text of a policy as its UTF-8 bytes, one character each."""
-    return text.encode().decode("latin-1")
-
-
-# --- requests, callers, decisions ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as lighttpd hands it over; `path` is decoded, strings hold one character per byte."""
-
-    path: str = "/"
-    raw_path: str = "/"
-    method: str = "GET"
-    authority: str = "www.example.org"
-    scheme: str = "https"
-    port: int = 443
-    query: str = ""
-    ip: str = "192.0.2.7"
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Caller:
-    provider: str
-    sub: str
-    email: str = ""
-    roles: tuple[str, ...] = ()
-
-
-@dataclass
-class Decision:
-    """What happens to a request; field names in lower case, `status` 0 when it goes on to the origin."""
-
-    status: int
-    rule: str
-    request_headers: dict[str, str] = field(default_factory=dict)
-    env: dict[str, str] = field(default_factory=dict)
-    response_headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None  # None: the origin's, or the runtime's own text
-    challenge: tuple[str, str | None] | None = None  # realm and scope
-
-
-# Fields of a refusal that are the runtime's own.
-REFUSAL_FIELDS = frozenset({"content-type", "cache-control", "www-authenticate"})
+_PLAIN = "text/plain; charset=utf-8"
+_MAX_LOG_LINES = 10  # in a second
 
 
 @dataclass
@@ -73,147 +34,48 @@ class Refused(Exception):
     status: int
 
 
-# --- what expressions see --------------------------------------------------------------------------
-
-
-class Text(str):
-    """A string of the policy: a string, and where an address is asked for, a network."""
-
-    def __contains__(self, item: object) -> bool:
-        return item == self if isinstance(item, Address) else super().__contains__(item)  # type: ignore[operator]
-
-
-class Address:
-    """The client's address; equal to the networks that it is in, as `request.ip == "127.0.0.1"` reads."""
-
-    def __init__(self, text: str) -> None:
-        address = ip_address(text)
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        self.address = mapped or address
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Address):
-            return self.address == other.address
-        assert isinstance(other, str)
-        return self.address in ip_network(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class Fields(dict[str, str]):
-    """A map of strings whose absent entries read as the empty string."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-    def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
-        return super().get(key, default)
-
-
-class Headers(Fields):
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(str(key).lower())
-
-    def __getitem__(self, key: str) -> str:
-        return super().__getitem__(key.lower())
-
-    def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
-        return super().get(key.lower(), default)
-
-
-@dataclass
-class Identity:
-    provider: str = ""
-    sub: str = ""
-    email: str = ""
-    roles: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.sub != ""
-
-
-class RequestView:
-    """`request` in expressions, over the request headers as the rules so far have left them."""
-
-    def __init__(self, request: Request, headers: dict[str, str]) -> None:
-        self.path, self.raw_path, self.query = request.path, request.raw_path, request.query
-        self.method, self.scheme, self.port = request.method, request.scheme, request.port
-        self.host = re.sub(r":\d+\Z", "", request.authority)
-        self.ip = Address(request.ip)
-        self.headers = Headers(headers)
-        self.args, self.cookies = Fields(), Fields()
-        pairs = parse_qsl(request.query, keep_blank_values=True, encoding="latin-1", max_num_fields=None)
-        for name, value in pairs:
-            self.args.setdefault(name, value)
-        for pair in self.headers["cookie"].split(";"):
-            name, equals, value = pair.partition("=")
-            if equals and name.strip(" \t"):
-                self.cookies.setdefault(name.strip(" \t"), value.strip(" \t"))
-
-
-class _Names(ast.NodeTransformer):
-    """Expressions as CPython can evaluate them: strings as bytes, names and lists put in place."""
-
-    def __init__(self, names: dict[str, str], lists: dict[str, list[str]]) -> None:
-        self.names, self.lists = names, lists
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if isinstance(node.value, str):
-            inner = ast.Constant(as_bytes(node.value))
-            return ast.Call(ast.Name("Text", ast.Load()), [inner], [])
-        return node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
-        for number, part in enumerate(node.values):
-            if isinstance(part, ast.Constant):
-                node.values[number] = ast.Constant(as_bytes(part.value))
-            else:
-                self.generic_visit(part)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id in self.names:
-            return self.visit(ast.parse(self.names[node.id].strip(), mode="eval").body)
-        if node.id in self.lists:
-            return self.visit(ast.Tuple([ast.Constant(one) for one in self.lists[node.id]], ast.Load()))
-        return node
-
-    def visit_Set(self, node: ast.Set) -> ast.expr:
-        return self.visit(ast.Tuple(node.elts, ast.Load()))  # an address has no hash
-
-    visit_List = visit_Set  # type: ignore[assignment]
-
-
-# --- the policy ------------------------------------------------------------------------------------
-
-
 class Oracle:
-    """A policy, ready to decide requests."""
+    """A policy, ready to decide requests; `served` starts a server anew."""
 
     def __init__(self, policy: str) -> None:
         document: dict[str, Any] = tomllib.loads(policy)
-        self.default = document["default"]
+        self.default: str = document["default"]
         self.rules: list[dict[str, Any]] = document.get("rule", [])
-        self._names = _Names(document.get("names", {}), document.get("lists", {}))
+        self.country: dict[str, Any] = document.get("country", {})
+        self.lists: dict[str, list[str]] = document.get("lists", {})
+        self.sites = [
+            ({name.lower(), *map(str.lower, _several(site.get("hosts", [])))}, site)
+            for name, site in document.get("site", {}).items()
+        ]
+        self.rewriter = Rewriter(document.get("names", {}), self.lists, document.get("env", {}))
         self.stripped = set(self._stripped())
+        self.served()
 
-    def decide(self, request: Request, caller: Caller | None) -> Decision:
-        headers = {name.lower(): value for name, value in request.headers if value}
-        for name in list(headers):
-            if _normal(name) in self.stripped:
-                del headers[name]
-        return _Play(self, request, caller, headers).decide()
+    def served(self) -> None:
+        self.lines: list[int] = []  # the seconds of the last lines for the error log
+        self.buckets: dict[tuple[str, str], tuple[Fraction, int]] = {}
 
-    def tree(self, expression: str) -> ast.expr:
-        node: ast.expr = self._names.visit(ast.parse(expression.strip(), mode="eval").body)
-        return node
+    def decide(self, request: Request) -> Decision:
+        headers: dict[str, str] = {}
+        for name, value in request.headers:
+            key = name.decode("latin-1").lower()
+            if value and _normal(key) not in self.stripped:
+                joint = "; " if key == "cookie" else ", "
+                text = value.decode("latin-1")
+                headers[key] = headers[key] + joint + text if key in headers else text
+        return _Play(self, request, headers).decide()
 
-    def evaluate(self, node: ast.expr, scope: dict[str, object]) -> Any:
-        code = compile(ast.fix_missing_locations(ast.Expression(node)), "<policy>", "eval")
-        return eval(code, {"__builtins__": {}, "Text": Text}, scope)
+    def site(self, host: str) -> dict[str, Any] | None:
+        fitting = [
+            (len(form) if form.startswith("*") else 1000, site)
+            for forms, site in self.sites
+            for form in forms
+            if form in (host, "*") or (form.startswith("*.") and host.endswith(form[1:]) and host != form[1:])
+        ]
+        return max(fitting, key=lambda found: found[0])[1] if fitting else None
 
-    def pieces(self, template: str) -> Iterator[tuple[bool, str]]:
-        """The pieces of a template: whether it is an expression, and its text."""
+    def pieces(self, template: str) -> Iterator[tuple[bool, str, str]]:
+        """The pieces of a template: whether it is an expression, its text, and its format."""
         literal = ""
         at = 0
         while at < len(template):
@@ -221,34 +83,55 @@ class Oracle:
                 literal += template[at]
                 at += 2
             elif template[at] == "{":
-                end = next(
-                    end
+                end, text, spec = next(
+                    (end, *found)
                     for end in range(at + 1, len(template))
-                    if template[end] == "}" and _parses(template[at + 1 : end])
+                    if template[end] == "}" and (found := _expression(template[at + 1 : end]))
                 )
                 if literal:
-                    yield False, literal
+                    yield False, literal, ""
                     literal = ""
-                yield True, template[at + 1 : end].strip()
+                yield True, text, spec
                 at = end + 1
             else:
                 literal += template[at]
                 at += 1
         if literal:
-            yield False, literal
+            yield False, literal, ""
 
     def _stripped(self) -> Iterator[str]:
         # "the caller" in any expression of the rule that decides whether or how the field is set
-        for rule in self.rules:
-            for name, value in rule.get("set_request_headers", {}).items():
+        rules = [*self.rules, *(rule for _, site in self.sites for rule in site.get("rule", []))]
+        for rule in rules:
+            for name, value in (
+                rule.get("set_request_headers", {}) | rule.get("add_request_headers", {})
+            ).items():
                 expressions = [rule.get("when", "True")]
-                expressions += [text for is_expression, text in self.pieces(value) if is_expression]
+                expressions += [text for is_expression, text, _ in self.pieces(value) if is_expression]
                 reads = any("identity" in self._words(expression) for expression in expressions)
                 if reads or _normal(name) not in _COMMON_FIELDS:
                     yield _normal(name)
 
     def _words(self, expression: str) -> set[str]:
-        return {node.id for node in ast.walk(self.tree(expression)) if isinstance(node, ast.Name)}
+        tree = self.rewriter.value(self.rewriter.with_constants(parsed(expression)), "string")
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | (
+            {"identity"} if "identity.claims" in expression else set()
+        )
+
+
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _expression(text: str) -> tuple[str, str] | None:
+    """The expression and the format in the braces of a template, if they are complete."""
+    for end in (len(text), *(at for at in range(len(text) - 1, 0, -1) if text[at] == ":")):
+        try:
+            ast.parse(text[:end].strip(), mode="eval")
+        except SyntaxError:
+            continue
+        return text[:end].strip(), text[end + 1 :]
+    return None
 
 
 _COMMON_FIELDS = set(
@@ -259,8 +142,24 @@ _COMMON_FIELDS = set(
     """.split()  # noqa: SIM905 - to be read
 )
 
+# Fields of an answer that go with its content.
+_DESCRIBING = frozenset(
+    """
+    accept-ranges allow cache-control content-disposition content-encoding content-language content-location
+    content-range content-type etag expires last-modified link location set-cookie www-authenticate x-sendfile
+    """.split()  # noqa: SIM905 - to be read
+)
+
 # Parts of the request's own URL stand in a redirect as they are.
 _URL_FIELDS = ("request.raw_path", "request.query", "request.host", "request.scheme")
+
+
+# What values of a request begin with.
+_NOT_CONSTANT = {"request", "identity", "now", "time", "match", "words", "known"}
+
+
+def _words(node: ast.expr) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
 def _summands(node: ast.expr) -> Iterator[ast.expr]:
@@ -272,7 +171,7 @@ def _summands(node: ast.expr) -> Iterator[ast.expr]:
         case ast.JoinedStr(parts):
             for part in parts:
                 yield from _summands(part)
-        case ast.FormattedValue(value):
+        case ast.FormattedValue(value, _, None):
             yield from _summands(value)
         case _:
             yield node
@@ -280,14 +179,6 @@ def _summands(node: ast.expr) -> Iterator[ast.expr]:
 
 def _normal(name: str) -> str:
     return re.sub("[^a-z0-9]", "-", name.lower())
-
-
-def _parses(expression: str) -> bool:
-    try:
-        ast.parse(expression.strip(), mode="eval")
-    except SyntaxError:
-        return False
-    return True
 
 
 def _checked(value: str) -> str:
@@ -299,131 +190,393 @@ def _checked(value: str) -> str:
 # --- one request's way through the rules -----------------------------------------------------------
 
 
+@dataclass
+class Ended(Exception):
+    decision: Decision
+
+
+@dataclass
+class _Response:
+    fields: list[tuple[str, str]] = field(default_factory=list)
+
+    def set(self, name: str, value: str) -> None:
+        self.fields = [pair for pair in self.fields if pair[0] != name]
+        if value:
+            self.fields.append((name, value))
+
+
 class _Play:
-    def __init__(
-        self, oracle: Oracle, request: Request, caller: Caller | None, headers: dict[str, str]
-    ) -> None:
+    def __init__(self, oracle: Oracle, request: Request, headers: dict[str, str]) -> None:
         self.oracle, self.request, self.headers = oracle, request, headers
-        self.identity = Identity()
-        if caller:
-            self.identity = Identity(caller.provider, caller.sub, caller.email, caller.roles)
         self.env: dict[str, str] = {}
-        self.response_headers: list[tuple[str, str]] = []
+        self.changes: list[tuple[str, str, str]] = []  # of the response: what, name, value
         self.permitted_by = ""
+        self.path = request.path.decode("latin-1")
+        self.query = request.query.decode("latin-1")
+        self.asked_path, self.asked_query = self.path, self.query
+        self.origin: str | None = None
+        self.fallbacks: list[dict[str, Any]] = []
+        self.logged: list[tuple[str, str]] = []
+        self.host = re.sub(r":\d+\Z", "", request.authority.decode("latin-1"))
+        self.captured: dict[str, str] = {}
 
     def decide(self) -> Decision:
-        for rule in self.oracle.rules:
+        site = self.oracle.site(self.host) or {}
+        for rule in (*self.oracle.rules, *site.get("rule", [])):
             try:
-                decision = self._rule(rule)
+                self._rule(rule)
             except Refused as refused:
-                return self._refusal(refused.status, "lightgate")
-            if decision:
-                return decision
-        if self.permitted_by or self.oracle.default == "pass":
-            return self._end(
-                0, self.permitted_by or "default", {"x-origin": "1", "content-type": "text/html"}
-            )
-        return self._refusal(403, "default")
+                return self._refusal(Outcome.REFUSE, refused.status, "lightgate")
+            except Ended as ended:
+                return ended.decision
+        if self.permitted_by or site.get("default", self.oracle.default) == "pass":
+            return self._granted()
+        return self._refusal(Outcome.FORBID, 403, "default")
 
-    def _rule(self, rule: dict[str, Any]) -> Decision | None:
-        name: str = rule["name"]
-        if not self._evaluate(rule.get("when", "True")):
-            return None
-        match rule:
-            case {"respond": action}:
-                headers = [(key, self._value(text)) for key, text in action.get("headers", {}).items()]
-                body = self._text(action["body"]) if "body" in action else None
-                status = action["status"]
-                kind = action.get("content_type", "text/plain; charset=utf-8")
-                if status in (204, 304):
-                    fields = {}
-                else:
-                    fields = {"content-type": kind if body is not None else "text/plain; charset=utf-8"}
-                own = {key.lower(): value for key, value in headers if value}
-                return self._end(status, name, own | fields, body)
-            case {"redirect": action}:
-                location = self._location(action["to"])
-                fields = {"location": location, "content-type": "text/plain; charset=utf-8"}
-                return self._end(action.get("status", 302), name, fields)
-            case {"require": action}:
-                return self._require(name, action)
-            case {"set_request_headers": fields}:
-                self._set(self.headers, fields)
-            case {"set_env": fields}:
-                self._set(self.env, fields)
-            case {"set_response_headers": fields}:
-                values = [(key.lower(), self._value(text)) for key, text in fields.items()]
-                self.response_headers += values
-        return None
+    def _rule(self, rule: dict[str, Any]) -> None:
+        self.captured = {}
+        if self._truth(rule.get("when", "True")):
+            [key] = rule.keys() - {"name", "when"}
+            getattr(self, f"_{key}")(rule["name"], rule[key])
 
-    def _require(self, name: str, action: dict[str, Any]) -> Decision | None:
-        accepted = action.get("auth", [])
-        accepted = [accepted] if isinstance(accepted, str) else accepted
-        if accepted and self.identity.provider not in accepted:
-            return self._refusal(401, name, (accepted[0], None))
-        if not self._evaluate(action.get("that", "True")):
-            return self._refusal(403, name, (accepted[0], action.get("scope")) if accepted else None)
+    # --- actions -------------------------------------------------------------------------------
+
+    def _respond(self, name: str, action: dict[str, Any]) -> None:
+        headers = {key.lower(): self._value(text) for key, text in action.get("headers", {}).items()}
+        self._answer(name, action["status"], action, headers)
+
+    def _maintenance(self, name: str, action: dict[str, Any]) -> None:
+        fields = {"retry-after": str(action.get("retry_after", 600)), "cache-control": "no-store"}
+        self._answer(name, 503, action, fields)
+
+    def _answer(self, name: str, status: int, action: dict[str, Any], headers: dict[str, str]) -> None:
+        body = self._text(action["body"]) if "body" in action else None
+        kind = action.get("content_type", _PLAIN) if body is not None else _PLAIN
+        own = {key: value for key, value in headers.items() if value}
+        fields = own | ({} if status in (204, 304) else {"content-type": kind})
+        raise Ended(self._end(Outcome.RESPOND, status, name, list(fields.items()), body))
+
+    def _redirect(self, name: str, action: dict[str, Any]) -> None:
+        self._go(name, self._location(action["to"]), action)
+
+    def _redirects(self, name: str, action: dict[str, Any]) -> None:
+        for path, to in sorted(
+            action["entries"].items(), key=lambda item: (item[0].endswith("*"), -len(item[0]))
+        ):
+            start, to = as_bytes(path).removesuffix("*"), as_bytes(to)
+            if self.path == start if not path.endswith("*") else self.path.startswith(start):
+                rest = quote(self.path[len(start) :].encode("latin-1"), safe="/")
+                self._go(name, to[:-1] + rest if to.endswith("*") else to, action)
+
+    def _go(self, name: str, location: str, action: dict[str, Any]) -> None:
+        if action.get("keep_query", False) and self.query:
+            before, hash_, fragment = location.partition("#")
+            location = before + ("&" if "?" in before else "?") + self.query + hash_ + fragment
+        if re.match("https?:///", location):  # a browser would take the first segment for the host
+            raise Refused(400)
+        # A browser takes several slashes at the beginning for the name of another host.
+        location = re.sub(r"\A[/\\]+", "/", location)
+        location = re.sub(r'[\x00-\x20"<>\\^`{|}\x7f-\xff]', lambda found: f"%{ord(found[0]):02X}", location)
+        fields = [("location", location), ("content-type", _PLAIN)]
+        raise Ended(self._end(Outcome.REDIRECT, action.get("status", 302), name, fields, None))
+
+    def _require(self, name: str, action: dict[str, Any]) -> None:
+        accepted = _several(action.get("auth", []))
+        provider = self.request.caller.provider.decode() if self.request.caller else ""
+        if accepted and provider not in accepted:
+            raise Ended(self._refusal(Outcome.CHALLENGE, 401, name, (accepted[0], None)))
+        if not self._truth(action.get("that", "True")):
+            challenge = (accepted[0], action.get("scope")) if accepted else None
+            raise Ended(self._refusal(Outcome.FORBID, 403, name, challenge))
         self.permitted_by = name
-        return None
+
+    def _set_request_headers(self, name: str, fields: dict[str, str]) -> None:
+        for key, value in self._values(fields):
+            self.headers.pop(key, None)
+            if value:
+                self.headers[key] = value
+
+    def _add_request_headers(self, name: str, fields: dict[str, str]) -> None:
+        for key, value in self._values(fields):
+            if value:
+                before = self.headers.get(key)
+                self.headers[key] = f"{before}, {value}" if before else value
+
+    def _remove_request_headers(self, name: str, fields: list[str]) -> None:
+        for key in fields:
+            self.headers = {name: v for name, v in self.headers.items() if _normal(name) != _normal(key)}
+
+    def _set_env(self, name: str, fields: dict[str, str]) -> None:
+        for key, value in self._values(fields):
+            self.env.pop(key.upper(), None)
+            if value:
+                self.env[key.upper()] = value
+
+    def _set_response_headers(self, name: str, fields: dict[str, str]) -> None:
+        self.changes += [("set", key, value) for key, value in self._values(fields)]
+
+    def _add_response_headers(self, name: str, fields: dict[str, str]) -> None:
+        self.changes += [("add", key, value) for key, value in self._values(fields) if value]
+
+    def _remove_response_headers(self, name: str, fields: list[str]) -> None:
+        self.changes += [("set", key.lower(), "") for key in fields]
+
+    def _rewrite(self, name: str, action: dict[str, Any]) -> None:
+        path = self._value(action["path"]) if "path" in action else None
+        query = self._location(action["query"]) if "query" in action else None
+        if path is not None:
+            stays_open = path.endswith(("/", "/.", "/.."))
+            path = posixpath.normpath("/" + path.lstrip("/"))
+            path += "/" if stays_open and path != "/" else ""
+            if f"{path}/".startswith("/.lightgate/"):
+                raise Refused(404)
+            self.asked_path = path
+        if query is not None:
+            self.asked_query = query
+
+    def _origin(self, name: str, action: str) -> None:
+        self.origin = action
+
+    def _fallback(self, name: str, action: dict[str, Any]) -> None:
+        self.fallbacks.append(action)
+
+    def _limit(self, name: str, action: dict[str, Any]) -> None:
+        count, unit = action["rate"].split("/")
+        rate = Fraction(int(count), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[unit])
+        burst = action.get("burst", int(count))
+        key = self._text(action["key"]) if "key" in action else self._client()
+        tokens, then = self.oracle.buckets.get((name, key), (Fraction(burst), self.request.now))
+        tokens = min(Fraction(burst), tokens + max(0, self.request.now - then) * rate)
+        self.oracle.buckets[name, key] = (tokens - 1 if tokens >= 1 else tokens, self.request.now)
+        if tokens < 1:
+            wait = ceil((1 - tokens) / rate)
+            decision = self._refusal(Outcome.REFUSE, action.get("status", 429), name)
+            window = int(int(count) / rate)
+            policy = name.replace("\\", "\\\\").replace('"', '\\"')
+            own = {
+                b"retry-after": b"%d" % wait,
+                b"ratelimit-policy": f'"{policy}";q={count};w={window}'.encode(),
+                b"ratelimit": f'"{policy}";r=0;t={wait}'.encode(),
+            }
+            changed = {key.encode() for _, key, _ in self.changes}
+            fields = [
+                *decision.response_headers,
+                *((key, value) for key, value in own.items() if key not in changed),
+            ]
+            raise Ended(replace(decision, response_headers=tuple(sorted(fields, key=lambda pair: pair[0]))))
+
+    def _client(self) -> str:
+        address = ip_address(self.request.ip.decode())
+        address = getattr(address, "ipv4_mapped", None) or address
+        return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+    def _cors(self, name: str, action: dict[str, Any]) -> None:
+        origin, asked = self.headers.get("origin", ""), self.headers.get("access-control-request-method", "")
+        origins = _several(action["origins"])
+        allowed = any(
+            re.fullmatch(re.escape(one).replace(r"\*", "[a-z0-9.-]+" if one != "*" else ".+"), origin)
+            for one in origins
+        )
+        echoed = "*" if origins == ["*"] else origin
+        if origin and asked and self.request.method == b"OPTIONS":
+            fields = {"vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
+            if allowed:
+                fields["access-control-allow-origin"] = echoed
+                if action.get("credentials"):
+                    fields["access-control-allow-credentials"] = "true"
+                for field_name, key, wanted in (
+                    ("methods", "methods", asked),
+                    ("headers", "headers", self.headers.get("access-control-request-headers", "")),
+                ):
+                    listed = _several(action.get(key, ["GET", "HEAD", "POST"] if key == "methods" else []))
+                    clean = re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]*", wanted)
+                    value = ", ".join(listed) if listed != ["*"] else wanted if clean else ""
+                    if value:
+                        fields[f"access-control-allow-{field_name}"] = value
+                fields["access-control-max-age"] = str(action.get("max_age", 600))
+            raise Ended(self._end(Outcome.RESPOND, 204, name, list(fields.items()), None))
+        for suffix in (
+            "allow-origin",
+            "allow-credentials",
+            "expose-headers",
+            "allow-methods",
+            "allow-headers",
+            "max-age",
+        ):
+            self.changes.append(("set", f"access-control-{suffix}", ""))
+        if origins != ["*"]:
+            self.changes.append(("member", "vary", "Origin"))
+        if allowed:
+            self.changes.append(("set", "access-control-allow-origin", echoed))
+            if action.get("credentials"):
+                self.changes.append(("set", "access-control-allow-credentials", "true"))
+            if "expose" in action:
+                self.changes.append(
+                    ("set", "access-control-expose-headers", ", ".join(_several(action["expose"])))
+                )
+
+    def _security_headers(self, name: str, action: str) -> None:
+        fields = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN"}
+        fields |= {"Referrer-Policy": "strict-origin-when-cross-origin"}
+        assert action == "basic"
+        self.changes += [("set", key.lower(), value) for key, value in fields.items()]
+
+    def _log(self, name: str, template: str) -> None:
+        text = re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", self._text(template))
+        self.oracle.lines = [line for line in self.oracle.lines if line == self.request.now] + [
+            self.request.now
+        ]
+        if len(self.oracle.lines) <= _MAX_LOG_LINES:
+            self.logged.append((name, text))
+        self.env.pop("LIGHTGATE_LOG", None)
+        if text:
+            self.env["LIGHTGATE_LOG"] = text
 
     # --- templates -----------------------------------------------------------------------------
 
-    def _evaluate(self, expression: str) -> Any:
-        return self._evaluate_node(self.oracle.tree(expression))
+    def _truth(self, condition: str) -> bool:
+        return self._scope().evaluate(self.oracle.rewriter.condition_code(condition)) is True
 
-    def _evaluate_node(self, node: ast.expr) -> Any:
-        view = RequestView(self.request, self.headers)
-        return self.oracle.evaluate(node, {"request": view, "identity": self.identity})
+    def _scope(self) -> Scope:
+        return Scope(self.request, self.headers, self._country(), self.captured)
+
+    def _country(self) -> str:
+        source = self.oracle.country
+        variables = {name.decode(): value.decode("latin-1") for name, value in self.request.variables}
+        if "variable" in source:
+            return variables.get(source["variable"], "")
+        if "header" in source:
+            trusted = source["trusted"]
+            networks = self.oracle.lists[trusted] if isinstance(trusted, str) else trusted
+            address = ip_address(self.request.ip.decode())
+            address = getattr(address, "ipv4_mapped", None) or address
+            if any(address in ip_network(network) for network in networks):
+                return self.headers.get(source["header"].lower(), "")
+        return ""
+
+    def _evaluate(self, text: str, node: ast.expr, spec: str = "") -> str:
+        value = self._scope().evaluate(self.oracle.rewriter.value_code(text, node))
+        return format(value, spec)
 
     def _text(self, template: str) -> str:
         return "".join(
-            str(self._evaluate(text)) if is_expression else as_bytes(text)
-            for is_expression, text in self.oracle.pieces(template)
+            self._evaluate(text, parsed(text), spec) if is_expression else as_bytes(text)
+            for is_expression, text, spec in self.oracle.pieces(template)
         )
 
     def _value(self, template: str) -> str:
         return _checked(self._text(template))
 
+    def _values(self, fields: dict[str, str]) -> list[tuple[str, str]]:
+        return [(key.lower(), self._value(text)) for key, text in fields.items()]
+
     def _location(self, template: str) -> str:
         location = ""
-        for is_expression, text in self.oracle.pieces(template):
+        for is_expression, text, spec in self.oracle.pieces(template):
             if not is_expression:
                 location += as_bytes(text)
-                continue
-            for node in _summands(self.oracle.tree(text)):
-                value = str(self._evaluate_node(node))
-                match node:
-                    case ast.Constant() | ast.Call(ast.Name("Text")):
-                        location += value
-                    case ast.Attribute() if ast.unparse(node) in _URL_FIELDS:
-                        location += _checked(value)
-                    case _:
-                        location += quote(value.encode("latin-1"), safe="/")
-        if re.match("https?:///", location):  # a browser would take the first segment for the host
-            raise Refused(400)
-        # A browser takes several slashes at the beginning for the name of another host.
-        location = re.sub(r"\A[/\\]+", "/", location)
-        return re.sub(r'[\x00-\x20"<>\\^`{|}\x7f-\xff]', lambda found: f"%{ord(found[0]):02X}", location)
+            elif spec:
+                location += quote(self._evaluate(text, parsed(text), spec).encode("latin-1"), safe="/")
+            else:
+                location += "".join(map(self._part_of_location, _summands(parsed(text))))
+        return location
 
-    def _set(self, target: dict[str, str], fields: dict[str, str]) -> None:
-        values = [(key.lower(), self._value(text)) for key, text in fields.items()]
-        for key, value in values:
-            target.pop(key, None)
-            if value:
-                target[key] = value
+    def _part_of_location(self, node: ast.expr) -> str:
+        value = self._evaluate(ast.unparse(node), node)
+        match node:
+            case _ if not _words(node) & _NOT_CONSTANT:  # the policy's own text
+                return value
+            case ast.Attribute() if ast.unparse(node) in _URL_FIELDS:
+                return _checked(value)
+            case _:
+                return quote(value.encode("latin-1"), safe="/")
 
     # --- ends ----------------------------------------------------------------------------------
 
-    def _end(self, status: int, rule: str, fields: dict[str, str], body: str | None = None) -> Decision:
-        for name, value in self.response_headers:
-            fields.pop(name, None)
-            if value:
-                fields[name] = value
-        return Decision(status, rule, self.headers, self.env, fields, body)
+    def _granted(self) -> Decision:
+        fields = [
+            (name.decode().lower(), value.decode("latin-1")) for name, value in self.request.origin_headers
+        ]
+        status, body = self.request.origin_status, None
+        for fallback in reversed(self.fallbacks):
+            if status in fallback.get("on", [502, 503, 504]):
+                status = fallback.get("status", 503)
+                body = (
+                    as_bytes(fallback["body"].replace("{{", "{").replace("}}", "}"))
+                    if "body" in fallback
+                    else f"{status} {HTTPStatus(status).phrase}\n"
+                )
+                described = {
+                    "content-type",
+                    "set-cookie",
+                    "etag",
+                    "cache-control",
+                    "location",
+                    "last-modified",
+                }
+                described |= {"retry-after"} if "retry_after" in fallback else set()
+                kept = [pair for pair in fields if pair[0] not in described]
+                fields = [
+                    *kept,
+                    ("content-type", fallback.get("content_type", _PLAIN)),
+                    ("cache-control", "no-store"),
+                ]
+                if "retry_after" in fallback:
+                    fields.append(("retry-after", str(fallback["retry_after"])))
+                break
+        decision = self._end(Outcome.PASS, status, self.permitted_by or "default", fields, body)
+        return replace(
+            decision,
+            path=self.asked_path.encode("latin-1"),
+            query=self.asked_query.encode("latin-1"),
+            origin=self.origin,
+        )
 
-    def _refusal(self, status: int, rule: str, challenge: tuple[str, str | None] | None = None) -> Decision:
-        decision = self._end(status, rule, {})
-        for name in REFUSAL_FIELDS:
-            decision.response_headers.pop(name, None)
-        decision.challenge = challenge
-        return decision
+    def _end(
+        self, outcome: Outcome, status: int, rule: str, fields: list[tuple[str, str]], body: str | None
+    ) -> Decision:
+        response = _Response(fields)
+        for what, name, value in self.changes:
+            if what == "set":
+                response.set(name, value)
+            elif what == "member":
+                members = ", ".join(text for key, text in response.fields if key == name)
+                listed = re.split("[, \t]+", members.lower())
+                if value.lower() not in listed and "*" not in listed:
+                    members = f"{members}, {value}" if members else value
+                response.set(name, members)
+            else:
+                response.fields.append((name, value))
+        return Decision(
+            outcome=outcome,
+            rule=rule,
+            status=status,
+            response_headers=tuple(
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in sorted(response.fields, key=lambda pair: pair[0])
+            ),
+            body=None if body is None else body.encode("latin-1"),
+            path=self.request.path,
+            query=self.request.query,
+            request_headers=_as_bytes(self.headers),
+            env=_as_bytes(self.env),
+            logged=tuple((name, text.encode("latin-1")) for name, text in self.logged),
+        )
+
+    def _refusal(
+        self, outcome: Outcome, status: int, rule: str, challenge: tuple[str, str | None] | None = None
+    ) -> Decision:
+        decision = self._end(outcome, status, rule, [], None)
+        realm = None
+        if challenge is not None:
+            realm = (challenge[0].encode(), None if challenge[1] is None else challenge[1].encode())
+        kept = tuple(pair for pair in decision.response_headers if pair[0] not in _REFUSAL_FIELDS)
+        return replace(decision, challenge=realm, response_headers=kept)
+
+
+# Fields of a refusal that are the runtime's own.
+_REFUSAL_FIELDS = frozenset({b"content-type", b"cache-control", b"www-authenticate"})
+
+
+def _as_bytes(fields: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode("latin-1"): value.encode("latin-1") for name, value in fields.items()}

@@ -11,13 +11,14 @@ local before = gate and { release = gate.release, fingerprint = gate.fingerprint
 
 gate = new_gate(lighty, {
   release = "00000000000000000000",
-  fingerprint = "5c57465776ab5270f826",
+  fingerprint = "0f80fe2ff787cd60c8a9",
   default = "deny",
   epoch_file = "/run/lightgate/epoch",
   secrets_directory = "/run/lightgate/secrets",
   log_decisions = false,
   strip = { ["x-agent"] = true, ["x-debug"] = true, ["x-roles"] = true, ["x-user"] = true },
   identity_members = { ["email"] = true, ["role"] = true },
+  claims = {},
   issuers = {
     {
       name = "corp",
@@ -60,8 +61,8 @@ gate = new_gate(lighty, {
 
 local concat = table.concat
 local find = string.find
-local format = string.format
 local sub = string.sub
+local texts = gate.texts
 local function filled(value)
   if value ~= "" and value ~= 0 then return value end
   return nil
@@ -108,8 +109,7 @@ gate.rules = {
   -- 1. "texts" (constructs.toml:21)
   function(q)
     if not (find(q.path, "/.", 1, true) ~= nil
-      or sub(q.path, -4) == ".bak"
-      or sub(q.path, -1) == "~"
+      or sub(q.path, -4) == ".bak" or sub(q.path, -1) == "~"
       or starts_with(q.path, "/" .. (q.host_name or host_name(q)))) then
       return nil
     end
@@ -145,7 +145,7 @@ gate.rules = {
   -- 5. "redirect to a decoded path" (constructs.toml:41)
   function(q)
     if ((q.method or method(q)) == "POST") ~= has_header(q, "x-form") then return nil end
-    return redirect(q, 5, 302, "/forms/" .. encode(arg(q, "form")) .. "?from=" .. format("%d", q.port or port(q)))
+    return redirect(q, 5, 302, "/forms/" .. encode(arg(q, "form")) .. "?from=" .. texts.decimal(q.port or port(q)))
   end,
   -- 6. "who may go on" (constructs.toml:46)
   function(q)
@@ -186,7 +186,7 @@ gate.rules = {
   -- 9. "variables" (constructs.toml:60)
   function(q)
     local v1 = filled(identity(q, 9).sub ~= "" and identity(q, 9).email or "") or "nobody"
-    local v2 = format("%d", filled(q.port or port(q)) or 443)
+    local v2 = texts.decimal(filled(q.port or port(q)) or 443)
     if q.stop then return q.stop end
     set_env(q, "APP_NAME", v1)
     set_env(q, "APP_PORT", v2)

@@ -82,6 +82,22 @@ def test_a_policy_can_be_named(site: Site) -> None:
     assert record["policy"]["file"] == "other.toml"
 
 
+TEST = """
+[[test]]
+name    = "gone"
+request = {{ url = "/old" }}
+expect  = {{ status = {} }}
+"""
+
+
+def test_a_policy_that_fails_its_tests_stays_out(site: Site) -> None:
+    done = site.deploy(POLICY + TEST.format(200), "--offline")
+    assert (done.status, done.err.splitlines()[-2]) == (1, 'error: the policy fails its own test "gone"')
+    assert not site.current.exists()
+    done = site.deploy(POLICY + TEST.format(410), "--offline")
+    assert (done.status, done.steps()["tests"]) == (0, "1 passed")
+
+
 def test_online_needs_lighttpd(site: Site) -> None:
     done = site.deploy()
     assert (done.status, done.err.splitlines()[0]) == (1, "error: no lighttpd at `/there/is/none`")

@@ -220,6 +220,19 @@ def test_a_condition_that_replaces(
     )
 
 
+def test_a_condition_that_replaces_origins(site: Site) -> None:
+    entry = '"%s" => (( "host" => "127.0.0.1", "port" => 9 ))'
+    origins = f"proxy.server += ( {entry % '/.lightgate/origin/shop/'} )\n"
+    plain = f'$HTTP["host"] == "a" {{\nproxy.server = ( {entry % "/x/"} )\n}}'
+    assert look(with_config(site, last=origins + plain), "conditions").only() == (
+        "error",
+        '$HTTP["host"] == "a" replaces `proxy.server`: what is for an origin of the policy goes astray there',
+        'write proxy.server += instead of proxy.server = inside $HTTP["host"] == "a"',
+    )
+    assert look(with_config(site, last=origins + plain.replace(" = ", " += ")), "conditions").bad == []
+    assert look(with_config(site, last=plain), "conditions").bad == []
+
+
 def test_a_condition_that_adds(site: Site) -> None:
     added = (
         '$HTTP["host"] == "a" {\nmagnet.attract-raw-url-to += ( "/srv/x.lua" )\n'

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lua.host import LUA_VERSIONS, Clock, Host
+from luagen.lua.host import LUA_VERSIONS, Clock, Host
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lua.host import Host, Outcome, Request
+from luagen.lua.host import Host, Outcome, Request
 from tests.lua.scripts import request_script
 from tests.lua.test_tokens import NOW, claims, token
 

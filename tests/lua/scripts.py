@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tests.lua.host import RUNTIME
+from luagen.lua.scripts import MODULES
+from luagen.resources import lighttpd_directory
+
+RUNTIME = lighttpd_directory() / "lua" / "lightgate"
 
 RELEASE = b"r1"
-MODULES = (
-    "json", "address", "identity", "tokens", "pages", "stash", "fields", "target", "field_names", "verdicts",
-    "operator",
-)  # fmt: skip
 
 SETTINGS = b"""{
   release = "r1", fingerprint = "f1", default = "pass", epoch_file = "/epoch", secrets_directory = "/nowhere",
@@ -51,12 +50,14 @@ def request_script(rules: bytes, names: tuple[bytes, ...] = (), settings: bytes 
     )
 
 
-def response_script() -> bytes:
+def response_script(fallbacks: bytes = b"{}") -> bytes:
     return (
         b"local guard = _G.lightgate_response\n"
         b'if guard and guard.release == "r1" and guard.host == lighty.r then return guard.run() end\n'
         b"local new_guard = (function()\n"
         + (RUNTIME / "response.lua").read_bytes()
-        + b'\nend)()\nguard = new_guard(lighty, { release = "r1" })\n'
+        + b'\nend)()\nguard = new_guard(lighty, { release = "r1", fallbacks = '
+        + fallbacks
+        + b" })\n"
         b"_G.lightgate_response = guard\nreturn guard.run()\n"
     )

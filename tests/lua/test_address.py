@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.lua.host import LUA_VERSIONS, Host
+from luagen.lua import packing
+from luagen.lua.host import LUA_VERSIONS, Host
 
 MALFORMED = [
     b"", b"1", b"1.2.3", b"1.2.3.4.5", b"256.1.1.1", b"1.2.3.4 ", b"a.b.c.d",
@@ -82,3 +84,87 @@ def test_mapped_networks_and_no_address(host: Host) -> None:
     assert module[b"contains"](found, module[b"parse"](b"10.9.9.9"))
     assert not module[b"contains"](found, module[b"parse"](b"11.0.0.1"))
     assert not module[b"contains"](module[b"networks"](host.table([b"0.0.0.0/0", b"::/0"])), b"")
+
+
+# --- many networks ----------------------------------------------------------------------------------
+
+
+def packed(host: Host, nets: list[Any]) -> Any:
+    """The set that a script makes of many networks, from the code that the compiler writes for them."""
+    maker = address(host)[b"packed"]
+    return host._chunk(b"return (...)(" + packing.networks(nets).text.encode() + b")", b"@set")(maker)
+
+
+@pytest.mark.parametrize("version", LUA_VERSIONS)
+def test_packed_networks_agree_with_python(version: str) -> None:
+    host = Host(version)
+    module = address(host)
+
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.lists(networks, min_size=1, max_size=20), st.ip_addresses(), st.data())
+    def agree(nets: list[Any], caller: Any, data: st.DataObject) -> None:
+        if data.draw(st.booleans()):  # an address inside one of them
+            net = data.draw(st.sampled_from(nets))
+            caller = net[data.draw(st.integers(0, net.num_addresses - 1))]
+        caller = unmapped(str(caller))
+        nets = [net for net in nets if not (net.version == 6 and caller.version == 4 and net.prefixlen < 96)]
+        nets = nets or [ipaddress.ip_network("192.0.2.0/24")]
+        found = packed(host, nets)
+        mapped = [
+            ipaddress.ip_network((int(net.network_address) & 0xFFFFFFFF, net.prefixlen - 96))
+            if net.version == 6 and net.prefixlen >= 96 and net.network_address.ipv4_mapped
+            else net
+            for net in nets
+        ]
+        expected = any(caller in net for net in mapped if net.version == caller.version)
+        assert module[b"contains"](found, caller.packed) == expected
+
+    agree()
+
+
+@pytest.mark.parametrize("version", ["lua51", "lua54", "luajit21"])
+def test_everything_and_single_addresses(version: str) -> None:
+    host = Host(version)
+    everything = packed(host, [ipaddress.ip_network("0.0.0.0/0")])
+    contains = address(host)[b"contains"]
+    assert contains(everything, b"\1\2\3\4")
+    assert not contains(everything, b"\0" * 16)
+    single = packed(host, [ipaddress.ip_network("2001:db8::1"), ipaddress.ip_network("192.0.2.255")])
+    assert contains(single, ipaddress.ip_address("2001:db8::1").packed)
+    assert contains(single, b"\xc0\0\2\xff")
+    assert not contains(single, b"\xc0\0\2\xfe")
+
+
+@pytest.mark.parametrize("version", LUA_VERSIONS)
+def test_a_hundred_thousand_networks(version: str) -> None:
+    """Loaded in less than a second, in less than 100 MiB, and looked up as fast as ten."""
+    host = Host(version)
+    contains = address(host)[b"contains"]
+    nets = [ipaddress.ip_network((0x0A000000 + 512 * number, 24)) for number in range(90_000)]
+    nets += [ipaddress.ip_network(((0x20010DB8 << 96) + (number << 81), 48)) for number in range(10_000)]
+    count = host._chunk(b"return (collectgarbage('count'))", b"@count")
+    collect = host._chunk(b"collectgarbage() collectgarbage()", b"@collect")
+    collect()
+    before, begun = count(), time.process_time()
+    many = packed(host, nets)
+    seconds = time.process_time() - begun
+    collect()
+    assert count() - before < 100 * 1024
+    assert seconds < 1.5  # the compiler's packing is in it
+    for net in (nets[0], nets[89_999], nets[-1]):
+        assert contains(many, net.network_address.packed)
+    assert not contains(many, b"\x0a\0\1\0")
+    few = packed(host, [*nets[:9], nets[-1]])
+    loop = host._chunk(
+        b"local contains, set, bytes = ... for _ = 1, 20000 do contains(set, bytes) end", b"@loop"
+    )
+
+    def cost(networks: Any) -> float:
+        rounds = []
+        for _ in range(5):
+            begun = time.process_time()
+            loop(contains, networks, b"\x0b\1\1\1")
+            rounds.append(time.process_time() - begun)
+        return min(rounds)
+
+    assert cost(many) < 3 * cost(few)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lua.host import Clock, Host, Request
+from luagen.lua.host import Clock, Host, Request
 from tests.lua.passes import ALICE, BEARER, MEMBERS, SHOW_CALLER, TOKEN, allow, deferred, run, second_pass
 from tests.lua.scripts import SETTINGS, request_script
 from tests.lua.test_tokens import NOW, claims, token
@@ -211,7 +211,7 @@ def test_resuming_does_not_replay(host: Host) -> None:
     asked = deferred(host, request, rules)
     outcome = second_pass(host, request, rules, allow(asked))
     assert outcome.body == b"alice 1"
-    assert outcome.env[b"LIGHTGATE_RESPONSE"] == b"X-One: 1\n"
+    assert outcome.env[b"LIGHTGATE_RESPONSE"] == b"=X-One: 1\n"
 
 
 def test_a_permission_given_before_the_deferral_counts_after_it(host: Host) -> None:
@@ -240,7 +240,7 @@ def test_a_later_pass_leaves_no_response_header_of_an_earlier_one(host: Host) ->
     rule = b"""function(q)
       if q.path == "/old" then gate.set_response_header(q, "X-One", "1") end
     end"""
-    assert run(host, Request(path=b"/old"), rule).env[b"LIGHTGATE_RESPONSE"] == b"X-One: 1\n"
+    assert run(host, Request(path=b"/old"), rule).env[b"LIGHTGATE_RESPONSE"] == b"=X-One: 1\n"
     host.answer(Request(path=b"/new"), {})
     assert b"LIGHTGATE_RESPONSE" not in host.run(request_script(rule)).env
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lua.host import LUA_VERSIONS, Clock, Host, Outcome, Request
+from luagen.lua.host import LUA_VERSIONS, Clock, Host, Outcome, Request
 from tests.lua.passes import BEARER, MEMBERS, SHOW_CALLER, allow, deferred, run, second_pass
 from tests.lua.scripts import SETTINGS, request_script
 from tests.lua.test_tokens import NOW, claims, token
@@ -285,7 +285,7 @@ def test_setting_and_removing(host: Host) -> None:
     outcome = run(host, Request(headers=((b"Accept", b"*/*"), (b"X_User", b"evil"))), rule)
     assert outcome.request_headers == {b"X-User": b"alice"}
     assert outcome.env[b"A"] == b"1"
-    assert outcome.env[b"LIGHTGATE_RESPONSE"] == b"X-One: 1\nServer: \n"
+    assert outcome.env[b"LIGHTGATE_RESPONSE"] == b"=X-One: 1\n=Server: \n"
 
 
 # --- who is calling: without the sidecar ---------------------------------------------------------------

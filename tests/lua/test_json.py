@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.lua.host import LUA_VERSIONS, Host
+from luagen.lua.host import LUA_VERSIONS, Host
 
 
 def to_python(module: Any, value: Any) -> Any:

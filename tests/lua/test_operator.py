@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.lua.host import Clock, Host, Request
+from luagen.lua.host import Clock, Host, Request
 from tests.lua.passes import BEARER, MEMBERS, SHOW_CALLER, allow, deferred, run, second_pass
 
 HEALTH = b"/.lightgate/health"

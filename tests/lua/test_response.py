@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lua.host import Host, Outcome, Request
+from luagen.lua.host import Host, Outcome, Request
 from tests.lua.scripts import response_script
 
 STATE = b"r1 1.2.3 4 0 1 0"
@@ -79,7 +79,7 @@ def test_while_a_body_is_collected_only_refusals_go_out(host: Host, status: int,
 
 @pytest.mark.parametrize("state", [None, STATE])
 def test_the_policys_fields_replace_the_origins(host: Host, state: bytes | None) -> None:
-    env = {b"LIGHTGATE_RESPONSE": b"X-One: 1\nServer: \nX-Two: a: b\n"}
+    env = {b"LIGHTGATE_RESPONSE": b"=X-One: 1\n=Server: \n=X-Two: a: b\n"}
     headers = {b"Server": b"x", b"X-One": b"0"}
     if state:
         env[b"LIGHTGATE_STATE"] = state
@@ -90,5 +90,5 @@ def test_the_policys_fields_replace_the_origins(host: Host, state: bytes | None)
 
 def test_remembered_texts_are_bounded(host: Host) -> None:
     for i in range(500):
-        outcome = respond(host, 200, {}, {b"LIGHTGATE_RESPONSE": b"X-One: %d\n" % i})
+        outcome = respond(host, 200, {}, {b"LIGHTGATE_RESPONSE": b"=X-One: %d\n" % i})
         assert outcome.response_headers == {b"X-One": b"%d" % i}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.lua.host import Host
+from luagen.lua.host import Host
 
 
 def test_keeps_gives_back_once_and_forgets(host: Host) -> None:

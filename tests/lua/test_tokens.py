@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.lua.host import Clock, Host
+from luagen.lua.host import Clock, Host
 
 NOW = 1_760_000_000
 SECRET = b"0123456789abcdef0123456789abcdef"
-MODULES = ("json", "identity", "tokens")
+MODULES = ("json", "identity", "claims", "tokens")
 EVERY_MEMBER = frozenset({b"email", b"role"})
 
 CORP = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from luagen import model
+from luagen.actions import Action, Require, Respond
+from luagen.actions.content import Content
 from luagen.model import Comparison, Expression, Type
 from luagen.source import Source, Span
 
@@ -115,15 +117,15 @@ def named(**values: Expression) -> tuple[model.NamedValue, ...]:
 
 def respond(
     status: int = 404, body: Expression | None = None, headers: tuple[model.NamedValue, ...] = ()
-) -> model.Respond:
-    return model.Respond(status=status, body=body, content_type="text/plain; charset=utf-8", headers=headers)
+) -> Respond:
+    return Respond(status=status, content=Content(body=body), headers=headers)
 
 
-def require(*auth: str, that: Expression | None = None, scope: str | None = None) -> model.Require:
-    return model.Require(auth=auth, that=that, scope=scope)
+def require(*auth: str, that: Expression | None = None, scope: str | None = None) -> Require:
+    return Require(auth=auth, that=that, scope=scope)
 
 
-def rule(action: model.Action, when: Expression = TRUE, name: str = "a rule") -> model.Rule:
+def rule(action: Action, when: Expression = TRUE, name: str = "a rule") -> model.Rule:
     return model.Rule(name=name, when=when, action=action, span=SPAN)
 
 

@@ -7,21 +7,24 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from luagen import model, reads, resources
-from luagen.artifacts import UnsafePathError, render_files
+from luagen.actions import Redirect, SetEnv, SetRequestHeaders, SetResponseHeaders
+from luagen.artifacts import UnsafePathError, draft
 from luagen.deployment import Deployment
+from luagen.lua.host import LUA_VERSIONS, Host, Request
 from luagen.release import build_release
-from tests.lua.host import LUA_VERSIONS, Host, Request
 from tests.luagen.policies import (
     AUTH,
     HOST,
     IDENTITY,
     PATH,
     ROLES,
+    SPAN,
     SUB,
     and_,
     contains,
@@ -60,8 +63,8 @@ PARTNER = replace(
 )
 
 
-def set_headers(**values: model.Expression) -> model.SetRequestHeaders:
-    return model.SetRequestHeaders(headers=named(**values))
+def set_headers(**values: model.Expression) -> SetRequestHeaders:
+    return SetRequestHeaders(headers=named(**values))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def set_headers(**values: model.Expression) -> model.SetRequestHeaders:
         ([rule(set_headers(Accept=text("a"), X_A=text("b")), truth(IDENTITY))], {"accept", "x-a"}),
         ([rule(set_headers(Cookie=text("a")), contains(text("dev"), ROLES))], {"cookie"}),
         ([rule(set_headers(Authorization=SUB))], set()),
-        ([rule(model.SetResponseHeaders(headers=named(X_R=SUB)))], set()),
+        ([rule(SetResponseHeaders(headers=named(X_R=SUB)))], set()),
     ],
 )
 def test_fields_that_only_the_policy_may_set(rules: list[model.Rule], stripped: set[str]) -> None:
@@ -96,20 +99,64 @@ def test_normalised_names(name: str, normal: str) -> None:
         ([rule(respond(body=SUB))], []),
         ([rule(respond(headers=named(X_A=field("identity.email"))))], ["email"]),
         ([rule(require("corp", that=contains(text("x"), ROLES)))], ["role"]),
-        ([rule(model.SetEnv(variables=named(A=join(","))))], ["role"]),
+        ([rule(SetEnv(variables=named(A=join(","))))], ["role"]),
         (
-            [rule(model.Redirect(to=template(text("/"), field("identity.email")), status=302), truth(ROLES))],
+            [rule(Redirect(to=template(text("/"), field("identity.email")), status=302), truth(ROLES))],
             ["email", "role"],
         ),
     ],
 )
 def test_identity_members(rules: list[model.Rule], members: list[str]) -> None:
-    files = render_files(policy(*rules), Deployment(), ID)
+    files = draft(policy(*rules), Deployment()).files(ID)
     assert json.loads(files["sidecar.json"])["identity_members"] == members
 
 
+def test_claims() -> None:
+    reads = [
+        model.Claim(span=SPAN, type=model.Type.STRING, pointer=pointer)
+        for pointer in ("/org/plan", "/a~1b", "/org/plan")
+    ]
+    read = policy(*(rule(respond(body=claim)) for claim in reads))
+    files = draft(read, Deployment()).files(ID)
+    assert json.loads(files["sidecar.json"])["claims"] == ["/a~1b", "/org/plan"]
+    assert b'\n  claims = { "/a~1b", "/org/plan" },\n' in files["request.lua"]
+    assert fingerprint(read) != fingerprint(policy())
+
+
+@pytest.mark.parametrize(
+    ("country", "setting"),
+    [
+        (model.Country(variable="GEO", header=None, trusted=()), 'variable = "GEO",'),
+        (
+            model.Country(variable=None, header="cf-ipcountry", trusted=(ip_network("10.0.0.0/8"),)),
+            'header = "cf-ipcountry",\n    trusted = { "10.0.0.0/8" },',
+        ),
+    ],
+)
+def test_country(country: model.Country, setting: str) -> None:
+    script = draft(replace(policy(), country=country), Deployment()).files(ID)["request.lua"].decode()
+    assert f"\n  country = {{\n    {setting}\n  }},\n" in script
+
+
+@pytest.mark.parametrize(
+    ("read", "country", "asked"),
+    [
+        ("request.tls.protocol", None, True),
+        ("request.country", model.Country(variable="GEO", header=None, trusted=()), True),
+        ("request.country", model.Country(variable=None, header="x-country", trusted=()), False),
+        ("request.path", model.Country(variable="GEO", header=None, trusted=()), False),
+    ],
+)
+def test_other_modules_are_asked_only_when_a_rule_reads_what_they_know(
+    read: str, country: model.Country | None, asked: bool
+) -> None:
+    policy_ = replace(policy(rule(respond(body=field(read)))), country=country)
+    script = draft(policy_, Deployment()).files(ID)["request.lua"]
+    assert (b"req_" + b"env" in script) is asked
+
+
 def fingerprint(of: model.Policy) -> str:
-    script = render_files(of, Deployment(), ID)["request.lua"].decode()
+    script = draft(of, Deployment()).files(ID)["request.lua"].decode()
     [found] = re.findall(r'^  fingerprint = "([0-9a-f]{20})",$', script, re.MULTILINE)
     assert isinstance(found, str)
     return found
@@ -117,10 +164,8 @@ def fingerprint(of: model.Policy) -> str:
 
 def test_the_fingerprint_is_of_all_that_decides_who_a_caller_is() -> None:
     """And of nothing else: releases with the same one take each other's identities."""
-    reads_sub = rule(model.Redirect(to=template(text("/"), SUB), status=302), truth(IDENTITY))
-    reads_email = rule(
-        model.Redirect(to=template(text("/"), field("identity.email")), status=302), truth(IDENTITY)
-    )
+    reads_sub = rule(Redirect(to=template(text("/"), SUB), status=302), truth(IDENTITY))
+    reads_email = rule(Redirect(to=template(text("/"), field("identity.email")), status=302), truth(IDENTITY))
     same = [policy(), policy(reads_sub), policy(rule(respond(404))), replace(policy(), sha256="0" * 64)]
     other = [
         policy(reads_email),
@@ -148,7 +193,7 @@ def test_the_fingerprint_is_of_all_that_decides_who_a_caller_is() -> None:
 
 
 def test_sidecar() -> None:
-    files = render_files(policy(auths=(AUTH, PARTNER)), Deployment(deadline_s=6), ID)
+    files = draft(policy(auths=(AUTH, PARTNER)), Deployment(deadline_s=6)).files(ID)
     document = json.loads(files["sidecar.json"])
     assert files["sidecar.json"] == (json.dumps(document, sort_keys=True, indent=2) + "\n").encode()
     assert document == {
@@ -161,6 +206,7 @@ def test_sidecar() -> None:
         "keys_directory": "/run/lightgate/keys",
         "deadline_s": 6,
         "identity_members": [],
+        "claims": [],
         "issuers": [
             {
                 "name": "corp",
@@ -214,12 +260,12 @@ def test_sidecar() -> None:
     ],
 )
 def test_key_sources(source: model.KeySource | None, keys: dict[str, object] | None) -> None:
-    files = render_files(policy(auths=(replace(AUTH, keys=source),)), Deployment(), ID)
+    files = draft(policy(auths=(replace(AUTH, keys=source),)), Deployment()).files(ID)
     assert json.loads(files["sidecar.json"])["issuers"][0]["keys"] == keys
 
 
 def test_manifest() -> None:
-    files = render_files(policy(), Deployment(log_decisions=True), ID)
+    files = draft(policy(), Deployment(log_decisions=True)).files(ID)
     document = json.loads(files["manifest.json"])
     assert document["files"] == [
         {"name": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
@@ -245,7 +291,7 @@ def test_conf() -> None:
         read_timeout_s=4,
         deadline_s=3,
     )
-    lines = render_files(policy(), deployment, ID)["lightgate.conf"].decode().splitlines()
+    lines = draft(policy(), deployment).files(ID)["lightgate.conf"].decode().splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == [
         'server.modules += ( "mod_magnet", "mod_fastcgi" )',
         'magnet.attract-raw-url-to += ( "/srv/gate/request.lua" )',
@@ -276,11 +322,11 @@ def test_conf() -> None:
 )
 def test_unsafe_paths_are_refused(deployment: Deployment, message: str) -> None:
     with pytest.raises(UnsafePathError, match=message):
-        render_files(policy(), deployment, ID)
+        draft(policy(), deployment).files(ID)
 
 
 def test_longest_socket_path() -> None:
-    render_files(policy(), Deployment(authorizer_socket="/" + "x" * 104), ID)
+    draft(policy(), Deployment(authorizer_socket="/" + "x" * 104)).files(ID)
 
 
 HOSTILE = '"]]=]\n--[[ \\" ${x} {{ y }} \x7f\u2028</script>'
@@ -324,8 +370,28 @@ def test_scripts_build_their_gate_once(version: str) -> None:
 
 
 def test_scripts_do_not_make_lighttpd_collect_other_modules_environment() -> None:
-    files = render_files(policy(rule(respond())), Deployment(), ID)
+    files = draft(policy(rule(respond())), Deployment()).files(ID)
     assert b"req_env" not in files["request.lua"] + files["response.lua"]
+
+
+@pytest.mark.parametrize(
+    ("of", "country"),
+    [
+        (field("request.tls.protocol"), None),
+        (field("request.country"), model.Country(variable="GEOIP_COUNTRY_CODE", header=None, trusted=())),
+    ],
+)
+def test_scripts_that_read_other_modules_environment_have_it_collected(
+    of: model.Expression, country: model.Country | None
+) -> None:
+    read = replace(policy(rule(respond(body=of))), country=country)
+    files = draft(read, Deployment()).files(ID)
+    assert b"req_env" in files["request.lua"]
+    assert b"req_env" not in files["response.lua"]
+    by_header = model.Country(variable=None, header="cf-ipcountry", trusted=())
+    if country is not None:
+        files = draft(replace(read, country=by_header), Deployment()).files(ID)
+        assert b"req_env" not in files["request.lua"]
 
 
 _COMPILE = """

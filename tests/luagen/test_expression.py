@@ -7,31 +7,31 @@ from pathlib import Path
 import pytest
 
 from luagen import model
+from luagen.actions import SetEnv
 from luagen.check import check_text
 from luagen.model import (
-    Affix,
     And,
     Compare,
-    Concatenation,
     Contains,
     Expression,
-    Item,
-    Join,
-    Literal,
-    NetworkSet,
     Not,
-    Or,
-    SetEnv,
-    StringSet,
-    Truth,
     Type,
 )
+from tests.luagen.notation import short
 
 DECLARED = """default = "pass"
 
 [auth.corp]
 issuer = "https://login.example.org"
 audience = "shop"
+
+[country]
+variable = "GEOIP_COUNTRY_CODE"
+
+[env]
+MAX = 100
+HOST = "h.example"
+BETA = true
 
 [lists]
 office = ["10.0.0.0/8", "::1"]
@@ -43,39 +43,11 @@ api = 'request.path.startswith("/api/")'
 fallback = 'request.headers["x"] or "none"'
 signed_in = 'identity and identity.sub'
 both = 'api and signed_in'
+plan = 'identity.claims["org"]["plan"]'
+parts = 'request.path.split("/")'
+user = 'matches(r"^/u/(?P<id>[0-9]+)$", request.path)'
+admin = 'any(x == "admin" for x in identity.roles)'
 """
-
-
-def short(node: Expression) -> str:
-    match node:
-        case Literal(value=value):
-            return repr(value)
-        case StringSet(values=values, name=name):
-            return f"{name or ''}{{{', '.join(map(repr, values))}}}"
-        case NetworkSet(values=networks, name=name):
-            return f"{name or ''}{{{', '.join(map(str, networks))}}}"
-        case model.Field(name=name):
-            return name
-        case Item(map=map_field, key=key):
-            return f"{map_field.name}[{key!r}]"
-        case Truth(operand=operand):
-            return f"bool({short(operand)})"
-        case Not(operand=operand):
-            return f"not({short(operand)})"
-        case And(operands=operands, type=found):
-            return f"and:{found}({', '.join(map(short, operands))})"
-        case Or(operands=operands, type=found):
-            return f"or:{found}({', '.join(map(short, operands))})"
-        case Compare(left=left, operator=operator, right=right):
-            return f"({short(left)} {operator} {short(right)})"
-        case Contains(item=item, container=container):
-            return f"({short(item)} in {short(container)})"
-        case Affix(receiver=receiver, affixes=affixes, at_end=at_end):
-            return f"{'ends' if at_end else 'starts'}({short(receiver)}; {', '.join(map(short, affixes))})"
-        case Join(separator=separator, roles=roles):
-            return f"join({separator!r}; {short(roles)})"
-        case Concatenation(parts=parts):
-            return f"text({', '.join(map(short, parts))})"
 
 
 def toml(text: str) -> str:

@@ -12,10 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from luagen.actions import ACTIONS, RULE_KEYS
+from luagen.actions.security_headers import PRESETS
 from luagen.check import check_text
 from luagen.diagnostics import Code, Severity
-from luagen.schema import FIELDS, METHODS, TABLES
+from luagen.schema import TABLES
+from luagen.vocabulary import FIELDS, FUNCTIONS, METHODS
 
+ALL_TABLES = {
+    **TABLES,
+    "rule": RULE_KEYS,
+    **{key: action.keys for key, action in ACTIONS.items() if action.keys},
+}
 PAGE = Path(__file__).parents[2] / "docs/policy.md"
 
 
@@ -27,7 +35,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def keys(name: str) -> str:
     rows = [
         (f"`{key.name}`", key.takes, "required" if key.required else key.default or "", key.doc)
-        for key in TABLES[name]
+        for key in ALL_TABLES[name]
     ]
     return table(("key", "takes", "default", ""), rows)
 
@@ -43,14 +51,29 @@ def methods() -> str:
     return table(("call", "type", ""), rows)
 
 
+def presets() -> str:
+    rows = [
+        (f"`{name}`", *(f"`{fields[name]}`" if name in fields else "" for fields in PRESETS.values()))
+        for name in dict.fromkeys(name for fields in PRESETS.values() for name in fields)
+    ]
+    return table(("field", *(f'`"{preset}"`' for preset in PRESETS)), rows)
+
+
+def functions() -> str:
+    rows = [(f"`{function.form}`", function.result, function.doc) for function in FUNCTIONS.values()]
+    return table(("call", "type", ""), rows)
+
+
 def codes() -> str:
     return table(("code", "what was found"), [(f"`{code}`", code.summary) for code in Code])
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    **{f"keys of {name}": (lambda name=name: keys(name)) for name in TABLES},
+    **{f"keys of {name}": (lambda name=name: keys(name)) for name in ALL_TABLES},
     "fields": fields,
     "methods": methods,
+    "functions": functions,
+    "presets": presets,
     "codes": codes,
 }
 

@@ -8,8 +8,8 @@ import pytest
 
 from luagen import skeleton
 from luagen.lua import literals
+from luagen.lua.host import LUA_VERSIONS
 from luagen.lua.literals import LuaCode
-from tests.lua.host import LUA_VERSIONS
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
-from luagen import ir, model
+from luagen import ir
+from luagen.actions import Action, Redirect, SetEnv, SetRequestHeaders, SetResponseHeaders
 from luagen.ir import Constant
 from luagen.lower import lower, lower_expression
 from luagen.model import Comparison, Expression
@@ -62,7 +65,7 @@ IS_HOST = ir.Equal(HOST_, EMPTY, negated=True)
         (item("request.args", "k"), ir.Entry(ir.Source.ARG, b"k")),
         (contains(text("c"), field("request.cookies")), ir.HasEntry(ir.Source.COOKIE, b"c")),
         (SUB, SUB_),
-        (join(", "), ir.JoinedRoles(b", ")),
+        (join(", "), ir.Apply("join", (Constant(b", "), ir.Caller(ir.Member.ROLE_LIST)))),
         # truth
         (truth(HOST), IS_HOST),
         (truth(PORT), ir.Equal(PORT_, ZERO, negated=True)),
@@ -101,8 +104,11 @@ IS_HOST = ir.Equal(HOST_, EMPTY, negated=True)
         (and_(HOST, or_(SUB, text("x")), SUB), ir.LastIfAll((HOST_, SUB_), b"")),
         (or_(PORT, number(443)), ir.FirstNonEmpty((PORT_, Constant(443)))),
         (and_(number(1), PORT), PORT_),
-        (or_(ROLES, ROLES), None),
-        (contains(IP, or_(networks("::1/128"), networks("::/0"))), ir.InNetworks(IP_, ("::1/128",))),
+        (or_(ROLES, ROLES), ir.Caller(ir.Member.ROLE_LIST)),
+        (
+            contains(IP, or_(networks("::1/128"), networks("::/0"))),
+            ir.InNetworks(IP_, (ip_network("::1/128"),)),
+        ),
         (contains(HOST, and_(strings("a", "b"), strings("c", "d"))), ir.InStrings(HOST_, (b"c", b"d"))),
         (contains(text("x"), or_(ROLES, ROLES)), ir.HasRole(Constant(b"x"))),
         # comparison
@@ -113,8 +119,8 @@ IS_HOST = ir.Equal(HOST_, EMPTY, negated=True)
         (compare(a, "!=", TRUE), ir.Not(IS_A)),
         (compare(a, "==", b), ir.Equal(IS_A, IS_HOST)),
         (compare(number(1), "<", number(2)), YES),
-        (compare(IP, "==", networks("10.0.0.1/32")), ir.InNetworks(IP_, ("10.0.0.1/32",))),
-        (compare(networks("::1/128"), "!=", IP), ir.Not(ir.InNetworks(IP_, ("::1/128",)))),
+        (compare(IP, "==", networks("10.0.0.1/32")), ir.InNetworks(IP_, (ip_network("10.0.0.1/32"),))),
+        (compare(networks("::1/128"), "!=", IP), ir.Not(ir.InNetworks(IP_, (ip_network("::1/128"),)))),
         (compare(IP, "==", IP), ir.Equal(IP_, IP_)),
         # membership
         (contains(HOST, strings("a", "b")), ir.InStrings(HOST_, (b"a", b"b"))),
@@ -151,6 +157,23 @@ def _kinds(value: ir.Value) -> list[type]:
     return [type(part.value) for part in ir.walk(value) if isinstance(part, Constant)]
 
 
+PLAIN = Constant(b"text/plain; charset=utf-8")
+
+
+def final(function: str, *arguments: ir.Argument, unless: ir.Value | None = None) -> ir.Invoke:
+    return ir.Invoke(function, (ir.RULE, *arguments), ir.Outcome.ENDS, unless)
+
+
+def does(function: str, *arguments: ir.Argument) -> ir.Invoke:
+    return ir.Invoke(function, arguments, ir.Outcome.GOES_ON)
+
+
+def asks_for(*providers: bytes) -> ir.Invoke:
+    accepted = ir.Kept(ir.NameSet(providers))
+    return ir.Invoke("require_identity", (ir.RULE, accepted, Constant(providers[0])), ir.Outcome.MAY_END)
+
+
+PERMIT = does("permit", ir.RULE)
 LEAVE_UNLESS_A = ir.LeaveUnless(IS_A)
 V1, V2 = ir.Slot(1), ir.Slot(2)
 
@@ -158,7 +181,7 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
 @pytest.mark.parametrize(
     ("action", "code"),
     [
-        (respond(404), (ir.Respond(404, None, b"text/plain; charset=utf-8", ()),)),
+        (respond(404), (final("respond", Constant(404), ir.NIL, PLAIN, ir.NIL),)),
         (
             respond(403, SUB, named(X_A=HOST, X_B=text("b"))),
             (
@@ -167,13 +190,17 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
                 ir.CheckStop(),
                 ir.Let(V1, ir.Clean(V1)),
                 ir.CheckStop(),
-                ir.Respond(
-                    403, ir.Slot(3), b"text/plain; charset=utf-8", ((b"X-A", V1), (b"X-B", Constant(b"b")))
+                final(
+                    "respond",
+                    Constant(403),
+                    ir.Slot(3),
+                    PLAIN,
+                    ir.Row((Constant(b"X-A"), V1, Constant(b"X-B"), Constant(b"b"))),
                 ),
             ),
         ),
         (
-            model.Redirect(
+            Redirect(
                 to=template(text("https://"), HOST, field("request.raw_path"), text("?"), PATH, PORT),
                 status=301,
             ),
@@ -194,74 +221,74 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
                     ),
                 ),
                 ir.CheckStop(),
-                ir.Redirect(301, V1),
+                final("redirect", Constant(301), V1),
             ),
         ),
         (
-            model.Redirect(to=or_(HOST, text("/x")), status=302),
-            (ir.Redirect(302, ir.UrlEncoded(ir.FirstNonEmpty((HOST_, Constant(b"/x"))))),),
+            Redirect(to=or_(HOST, text("/x")), status=302),
+            (final("redirect", Constant(302), ir.UrlEncoded(ir.FirstNonEmpty((HOST_, Constant(b"/x"))))),),
         ),
-        (require("corp"), (ir.RequireIdentity((b"corp",), b"corp"), ir.Permit())),
+        (require("corp"), (asks_for(b"corp"), PERMIT)),
         (
             require("corp", "partner", that=contains(text("x"), ROLES), scope="write"),
             (
-                ir.RequireIdentity((b"corp", b"partner"), b"corp"),
+                asks_for(b"corp", b"partner"),
                 ir.Let(V1, ir.HasRole(Constant(b"x"))),
                 ir.CheckStop(),
-                ir.ForbidUnless(V1, b"corp", b"write"),
-                ir.Permit(),
+                final("forbid", Constant(b"corp"), Constant(b"write"), unless=V1),
+                PERMIT,
             ),
         ),
-        (require(that=b), (ir.ForbidUnless(IS_HOST, None, None), ir.Permit())),
-        (require(that=TRUE), (ir.Permit(),)),
-        (require(that=FALSE), (ir.ForbidUnless(NO, None, None), ir.Permit())),
+        (require(that=b), (final("forbid", ir.NIL, ir.NIL, unless=IS_HOST), PERMIT)),
+        (require(that=TRUE), (PERMIT,)),
+        (require(that=FALSE), (final("forbid", ir.NIL, ir.NIL, unless=NO), PERMIT)),
         (
-            model.SetRequestHeaders(headers=named(X_User=SUB, X_A=header("x-a"), X_N=text(""))),
+            SetRequestHeaders(headers=named(X_User=SUB, X_A=header("x-a"), X_N=text(""))),
             (
                 ir.Let(V1, SUB_),
                 ir.Let(V2, ir.Entry(ir.Source.HEADER, b"x-a")),
                 ir.CheckStop(),
                 ir.Let(V2, ir.Clean(V2)),
                 ir.CheckStop(),
-                ir.Set(ir.Target.REQUEST_HEADER, b"X-User", V1),
-                ir.Set(ir.Target.REQUEST_HEADER, b"X-A", V2),
-                ir.Set(ir.Target.REQUEST_HEADER, b"X-N", EMPTY),
+                does("set_request_header", Constant(b"X-User"), V1),
+                does("set_request_header", Constant(b"X-A"), V2),
+                does("set_request_header", Constant(b"X-N"), EMPTY),
             ),
         ),
         (
-            model.SetEnv(variables=named(A=template(join(","), text("; "), or_(SUB, text("-"))))),
+            SetEnv(variables=named(A=template(join(","), text("; "), or_(SUB, text("-"))))),
             (
                 ir.Let(
                     V1,
                     ir.Concat(
                         (
-                            ir.JoinedRoles(b","),
+                            ir.Apply("join", (Constant(b","), ir.Caller(ir.Member.ROLE_LIST))),
                             Constant(b"; "),
                             ir.FirstNonEmpty((SUB_, Constant(b"-"))),
                         )
                     ),
                 ),
                 ir.CheckStop(),
-                ir.Set(ir.Target.ENVIRONMENT, b"A", V1),
+                does("set_env", Constant(b"A"), V1),
             ),
         ),
         (
-            model.SetEnv(variables=named(A=or_(SUB, text("a\nb")))),
+            SetEnv(variables=named(A=or_(SUB, text("a\nb")))),
             (
                 ir.Let(V1, ir.FirstNonEmpty((SUB_, Constant(b"a\nb")))),
                 ir.CheckStop(),
                 ir.Let(V1, ir.Clean(V1)),
                 ir.CheckStop(),
-                ir.Set(ir.Target.ENVIRONMENT, b"A", V1),
+                does("set_env", Constant(b"A"), V1),
             ),
         ),
         (
-            model.SetResponseHeaders(headers=named(X_R=text("nosniff"))),
-            (ir.Set(ir.Target.RESPONSE_HEADER, b"X-R", Constant(b"nosniff")),),
+            SetResponseHeaders(headers=named(X_R=text("nosniff"))),
+            (does("set_response_header", Constant(b"X-R"), Constant(b"nosniff")),),
         ),
     ],
 )
-def test_action(action: model.Action, code: tuple[ir.Instruction, ...]) -> None:
+def test_action(action: Action, code: tuple[ir.Instruction, ...]) -> None:
     [lowered] = lower(policy(rule(action, a))).rules
     assert lowered.code == (LEAVE_UNLESS_A, *code)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from luagen.check import check_text
 from luagen.diagnostics import MAX_REPORTED, Severity
 from luagen.render import as_json, full, line
+from luagen.vocabulary import FIELDS, FUNCTIONS, METHODS
 
 ROOT = Path(__file__).parents[2]
 ERRORS = ROOT / "tests/errors"
@@ -61,6 +62,12 @@ PIECES = [
         "lambda: 0",
         "*",
         "**",
+        " for x in ",
+        "any(",
+        "[1:]",
+        ":05}",
+        '.split("/")',
+        '.claims["a"]',
         ":",
         ":=",
         "!r",
@@ -91,6 +98,53 @@ PIECES = [
 ]
 
 
+# Expressions of every construct, put together without regard to types.
+LEAVES = st.sampled_from(
+    [
+        *FIELDS,
+        *(function.form for function in FUNCTIONS.values()),
+        *('"a"', '"/a"', '""', '"\u00e9"', '"[a"', 'r"(?P<g>a)"', "0", "1", "-1", "9007199254740991", "True"),
+        *("n", "x", "hosts", "office", "env.A", "env", "match", 'match["g"]', "time", "request.tls", "()"),
+        *(
+            'identity.claims["a"]',
+            'identity.claims["a"]["b"]',
+            'request.args["a"]',
+            "None",
+            "1.5",
+            '("a", "b")',
+        ),
+        *('f"{request.port:05}"', 'f"{x:>3}"', 'f"{1:>3}"', "f\"{identity.claims['a']:,}\""),
+    ]
+)
+OPERATORS = st.sampled_from(
+    ["+", "-", "*", "//", "%", "/", "**", "==", "!=", "<", "in", "not in", "and", "or", "is", "&", ":="]
+)
+
+
+def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    names = st.sampled_from(sorted({method.name for method in METHODS} | {"title", "index"}))
+    functions = st.sampled_from([*FUNCTIONS, "sorted", "n"])
+    arguments = st.lists(inner, max_size=3).map(", ".join)
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, OPERATORS, inner),
+        st.builds("({}).{}({})".format, inner, names, arguments),
+        st.builds("{}({})".format, functions, arguments),
+        st.builds("{}[{}]".format, inner, inner),
+        st.builds("({})[{}:{}]".format, inner, inner, inner),
+        st.builds("({} if {} else {})".format, inner, inner, inner),
+        st.builds("{}({} for x in {} if {})".format, st.sampled_from(["any", "all"]), inner, inner, inner),
+        st.builds("[{} for y in {}]".format, inner, inner),
+        st.builds("(not {})".format, inner),
+        st.builds("(-{})".format, inner),
+        st.builds("({},)".format, arguments),
+        st.builds("matches({}, {})".format, inner, inner),
+        st.builds("under({}, {})".format, inner, inner),
+    )
+
+
+EXPRESSIONS = st.recursive(LEAVES, compound, max_leaves=8)
+
+
 def check(text: str) -> None:
     policy, diagnostics = check_text(text, "test.toml", ERRORS / "files")
     has_errors = any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
@@ -101,7 +155,7 @@ def check(text: str) -> None:
         assert "\n" not in line(diagnostic)
         json.dumps(as_json(diagnostic))
         if diagnostic.span is not None:
-            assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
+            assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(diagnostic.span.source.text)
 
 
 @settings(max_examples=300, deadline=None)
@@ -128,6 +182,19 @@ def test_any_expression_or_template(text: str, key: str) -> None:
         f"default = 'pass'\n[names]\nn = {values['name']}\n"
         f"[[rule]]\nname = 'a'\nwhen = {values['when']}\nrequire = {{ that = {values['that']} }}\n"
         f"[[rule]]\nname = 'b'\nwhen = 'n'\nredirect = {{ to = {values['to']} }}\n"
+    )
+
+
+@settings(max_examples=1000, deadline=None)
+@given(EXPRESSIONS, EXPRESSIONS, EXPRESSIONS)
+def test_any_construct(named: str, when: str, that: str) -> None:
+    """Names are used in both other expressions, so that claims and groups meet every place."""
+    written = [json.dumps(text, ensure_ascii=False) for text in (named, when, that, f"{{{that}}}")]
+    check(
+        "default = 'pass'\n[env]\nA = 1\n[lists]\nhosts = ['a', 'b']\noffice = ['10.0.0.0/8']\n"
+        f"[names]\nn = {written[0]}\n"
+        f"[[rule]]\nname = 'a'\nwhen = {written[1]}\nrequire = {{ that = {written[2]} }}\n"
+        f"[[rule]]\nname = 'b'\nwhen = {written[1]}\nset_env = {{ A = {written[3]} }}\n"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luagen.artifacts import render_files
+from luagen.artifacts import draft
 from luagen.check import check_file
 from luagen.deployment import Deployment
 
@@ -27,7 +27,7 @@ PLACEHOLDER = "0" * 20
 def test_golden(policy: Path, golden: Path) -> None:
     checked, _ = check_file(policy)
     assert checked is not None
-    script = render_files(checked, Deployment(), PLACEHOLDER)["request.lua"].decode()
+    script = draft(checked, Deployment()).files(PLACEHOLDER)["request.lua"].decode()
     # Without the runtime, which has its own tests and is the same in every script.
     head, rest = script.split("local new_gate\ndo\n")
     text = head + "-- (the runtime)\n" + rest[rest.index("\ngate = new_gate(") :]

@@ -4,7 +4,8 @@
 
 Listens on a free loopback port unless told where, and prints `ready PORT`. Every request gets 200 and a JSON
 object: origin, method, target, headers (array of pairs, as received), body_bytes, body_sha256. Nothing is
-kept of a body.
+kept of a body. Parameters of the query: `status` is another status, each `field` a field of the response,
+such as `field=Vary: Accept`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ async def say_back(request: web.Request) -> web.Response:
     async for chunk in request.content.iter_any():
         digest.update(chunk)
         body_bytes += len(chunk)
-    return web.json_response(
+    response = web.json_response(
         {
             "origin": "application",
             "method": request.method,
@@ -33,8 +34,13 @@ async def say_back(request: web.Request) -> web.Response:
             ],
             "body_bytes": body_bytes,
             "body_sha256": digest.hexdigest(),
-        }
+        },
+        status=int(request.query.get("status", "200")),
     )
+    for field in request.query.getall("field", []):
+        name, _, value = field.partition(": ")
+        response.headers.add(name, value)
+    return response
 
 
 async def serve(address: str, port: int) -> None:

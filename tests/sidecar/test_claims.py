@@ -7,12 +7,14 @@ import pytest
 
 from sidecar.claims import judge_introspection, judge_jwt
 from sidecar.config import Issuer
-from sidecar.identity import Identity
+from sidecar.identity import Identity, encode_claims
 from sidecar.reasons import Reason, Refused
+from sidecar.strict_json import parse_object
 from tests.sidecar import settings, vectors
 from tests.sidecar.tokens import NOW, claims
 
 VECTORS = vectors.load(vectors.OURS / "claims.json")
+CLAIM_VALUES = vectors.load(vectors.OURS / "claim_values.json")
 
 
 def issuer_of(row: dict[str, Any]) -> Issuer:
@@ -22,7 +24,7 @@ def issuer_of(row: dict[str, Any]) -> Issuer:
 @pytest.mark.parametrize("row", VECTORS, ids=[row["name"] for row in VECTORS])
 def test_vectors(row: dict[str, Any]) -> None:
     try:
-        verified = judge_jwt(row["header"], row["claims"], issuer_of(row), row["now"])
+        verified = judge_jwt(row["header"], row["claims"], issuer_of(row), (), row["now"])
     except Refused as refused:
         assert refused.reason.value == row["expect"]
         return
@@ -32,10 +34,34 @@ def test_vectors(row: dict[str, Any]) -> None:
     assert verified.expires_at == row["claims"]["exp"]
 
 
+@pytest.mark.parametrize("introspected", [False, True])
+@pytest.mark.parametrize("row", CLAIM_VALUES, ids=[row["name"] for row in CLAIM_VALUES])
+def test_claim_values(row: dict[str, Any], introspected: bool) -> None:
+    """What rules may see of a claim, in the spelling that Lua reads."""
+    policy = settings.settings(claims=row["pointers"])
+    read = {**claims(active=True), **parse_object(row["claims"].encode())}
+    try:
+        if introspected:
+            verified = judge_introspection(read, policy.issuers[0], policy.claims, NOW)
+        else:
+            verified = judge_jwt({}, read, policy.issuers[0], policy.claims, NOW)
+    except Refused as refused:
+        assert refused.reason.value == row.get("refused")
+        return
+    assert encode_claims(verified.identity.claims) == row.get("pairs")
+
+
+@pytest.mark.parametrize("value", [1e15, -1e15, math.nan, math.inf, -math.inf, 10**15, None, b"x", ("a",)])
+def test_what_is_no_claim_is_absent(value: object) -> None:
+    policy = settings.settings(claims=["/c"])
+    verified = judge_jwt({}, claims(c=value), policy.issuers[0], policy.claims, NOW)
+    assert verified.identity.claims == ()
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_time_is_a_finite_number__CLAIM_02(value: float) -> None:
     with pytest.raises(Refused) as caught:
-        judge_jwt({}, claims(exp=value), settings.parsed_issuer(), NOW)
+        judge_jwt({}, claims(exp=value), settings.parsed_issuer(), (), NOW)
     assert caught.value.reason is Reason.MALFORMED_TIME
 
 
@@ -71,7 +97,7 @@ INTROSPECTED: dict[str, tuple[dict[str, Any], float | Reason | None]] = {
 def test_introspection_responses(response: dict[str, Any], expected: float | Reason | None) -> None:
     issuer = settings.parsed_issuer(**settings.introspecting())
     try:
-        verified = judge_introspection(response, issuer, NOW)
+        verified = judge_introspection(response, issuer, (), NOW)
     except Refused as refused:
         assert refused.reason is expected
         return

@@ -18,6 +18,7 @@ from sidecar.config import (
     parse,
 )
 from sidecar.config_reader import ConfigError
+from sidecar.json_pointer import Pointer
 from tests.sidecar import settings
 from tests.sidecar.settings import document, introspecting, issuer
 from tests.sidecar.tokens import private_key, public_jwk, public_pem
@@ -73,6 +74,19 @@ def test_introspection() -> None:
     assert corp.credentials() == ("corp-client",)
 
 
+def test_claims() -> None:
+    found = parsed(document(claims=["/groups", "/org/my plan", "/a~1b/~01/"])).claims
+    assert found == (
+        Pointer("/groups", ("groups",)),
+        Pointer("/org/my plan", ("org", "my plan")),
+        Pointer("/a~1b/~01/", ("a/b", "~1", "")),
+    )
+    assert parsed(document()).claims == ()  # a release from before there were claims
+    assert parsed(document(claims=[])).claims == ()
+    most = [f"/{i}" for i in range(63)] + ["/" + "é" * 127 + "x"]
+    assert len(parsed(document(claims=most)).claims) == 64
+
+
 MISTAKES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "an array": ([], ("not a JSON object",)),
     "another format": (document(format=2, release=7), ("format: this sidecar reads format 1",)),
@@ -96,6 +110,18 @@ MISTAKES: dict[str, tuple[Any, tuple[str, ...]]] = {
         document(identity_members=["phone"]),
         ("identity_members: `phone` is none of `email`, `role`",),
     ),
+    "claims that are none": (
+        document(claims=["plan", "/a~", "/~2", "/a\nb", "/" + "é" * 128, "/fine"]),
+        tuple(
+            f"claims: `{pointer}` is no JSON Pointer of at most 256 bytes"
+            for pointer in ("plan", "/a~", "/~2", "/a\nb", "/" + "é" * 128)
+        ),
+    ),
+    "the whole token as a claim": (document(claims=[""]), ("claims: must be an array of strings",)),
+    "claims of another type": (document(claims="/plan"), ("claims: must be an array of strings",)),
+    "claims null": (document(claims=None), ("claims: must be an array of strings",)),
+    "a claim twice": (document(claims=["/a", "/a"]), ("claims: names something twice",)),
+    "65 claims": (document(claims=[f"/{i}" for i in range(65)]), ("claims: more than 64",)),
     "no audience [CLAIM-14]": (document(issuer(audience=[])), ("issuers[0].audience: must not be empty",)),
     "a day of leeway [CLAIM-07]": (
         document(issuer(leeway_s=86_400)),
@@ -186,7 +212,7 @@ def test_mistakes(value: Any, expected: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("wrong", [None, 7, "text", [], {}, [7], True], ids=repr)
 def test_every_member_is_checked(wrong: object) -> None:
     """Whatever stands in a member's place: accepted as it is meant, or a mistake; never another exception."""
-    for name in document():
+    for name in document(claims=[]):
         try:
             parsed(document(**{name: wrong}))
         except ConfigError as error:

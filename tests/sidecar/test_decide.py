@@ -297,6 +297,40 @@ def test_a_remembered_answer_is_judged_anew__INTRO_04(
     assert outcome(bearer(OPAQUE), known, MIXED) == decision
 
 
+CLAIMS = {"org": {"plan": "pro"}, "groups": ["a", "b&sub=root"], "level": 5.0, "internal": "x"}
+READ = ["/groups", "/level", "/org/plan", "/absent"]
+WRITTEN = (
+    "&claim=%2Fgroups%20l&element=a&element=b%26sub%3Droot&claim=%2Flevel%20i5&claim=%2Forg%2Fplan%20spro"
+)
+
+
+def test_an_identity_has_the_claims_that_the_policy_reads() -> None:
+    policy = settings.settings(identity_members=[], claims=READ)
+    decision = outcome(bearer(token(claims(**CLAIMS), RSA)), policy=policy)
+    assert isinstance(decision, Allow)
+    assert decision.identity == "release=r1&provider=corp&sub=alice" + WRITTEN
+    none_read = outcome(bearer(token(claims(**CLAIMS), RSA)))
+    assert isinstance(none_read, Allow)
+    assert none_read.identity == "release=r1&provider=corp&sub=alice"
+
+
+def test_an_introspected_identity_has_them_too() -> None:
+    policy = settings.settings(settings.issuer(**settings.introspecting()), claims=READ)
+    answer = Answer(claims={"active": True, "sub": "alice", **CLAIMS}, until=NOW + 60)
+    decision = outcome(bearer(OPAQUE), Known(answers={OPAQUE: answer}), policy)
+    assert decision == Allow(
+        identity="release=r1&provider=corp&sub=alice" + WRITTEN,
+        expires=NOW + 60,
+    )
+    many = {f"c{i}": "x" * 1024 for i in range(16)}
+    policy = settings.settings(
+        settings.issuer(**settings.introspecting()), claims=[f"/{name}" for name in many]
+    )
+    answer = Answer(claims={"active": True, "sub": "alice", **many}, until=NOW + 60)
+    decision = outcome(bearer(OPAQUE), Known(answers={OPAQUE: answer}), policy)
+    assert decision == Challenge(reason=Reason.CLAIMS_TOO_LARGE, realm="corp")
+
+
 def test_a_token_does_not_show_in_what_is_needed__PARSE_14() -> None:
     assert repr(NeedIntrospection("opaque", b"secret-token")) == "NeedIntrospection(issuer='opaque')"
     assert "secret" not in repr(request(b"Bearer secret-token"))

@@ -21,6 +21,7 @@ PURE = {
     "sidecar.decide",
     "sidecar.decision",
     "sidecar.identity",
+    "sidecar.json_pointer",
     "sidecar.reasons",
     "sidecar.request",
     "sidecar.respond",

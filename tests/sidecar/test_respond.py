@@ -124,7 +124,7 @@ LUA = Path(__file__).parents[2] / "lighttpd" / "lua" / "lightgate"
 
 def test_the_texts_are_those_of_lua() -> None:
     """A client cannot tell where its token was examined."""
-    tokens = (LUA / "tokens.lua").read_text("utf-8")
+    texts = "".join((LUA / name).read_text("utf-8") for name in ("tokens.lua", "claims.lua"))
     for reason in (
         Reason.MALFORMED_TOKEN,
         Reason.UNKNOWN_ISSUER,
@@ -133,7 +133,7 @@ def test_the_texts_are_those_of_lua() -> None:
         Reason.WRONG_AUDIENCE,
     ):
         answer = parse_cgi(response(Challenge(reason=reason, realm="corp")))
-        assert f'"{json.loads(answer.body)["error_description"]}"' in tokens
+        assert f'"{json.loads(answer.body)["error_description"]}"' in texts
 
 
 def test_without_a_release_there_is_no_claim_to_be_an_answer() -> None:

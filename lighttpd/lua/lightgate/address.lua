@@ -85,11 +85,29 @@ local function mask(bytes, bits)
 end
 
 
--- A set for `contains` from networks in "address/bits" form; raises on a malformed one, which is a bug in luagen.
--- Shape: per address length, the prefix lengths that occur and, for each, a hash of the networks' leading bits.
-function M.networks(list)
+-- An empty set for `contains`, and the function that gives its networks of one length. Shape: per address length, the
+-- prefix lengths that occur and, for each, a hash of the networks' leading bits.
+local function new_set()
   local set = { [4] = {}, [16] = {} }
   local tables = { [4] = {}, [16] = {} }
+  local function entries(width, bits)
+    local found = tables[width][bits]
+    if not found then
+      found = {}
+      tables[width][bits] = found
+      local lengths = set[width]
+      lengths[#lengths + 1] = { bits = bits, entries = found }
+      sort(lengths, function(a, b) return a.bits < b.bits end)
+    end
+    return found
+  end
+  return set, entries
+end
+
+
+-- A set from networks in "address/bits" form; raises on a malformed one, which is a bug in luagen.
+function M.networks(list)
+  local set, entries = new_set()
   for _, text in ipairs(list) do
     local address, bits = match(text, "^([^/]+)/(%d+)$")
     local bytes = address and M.parse(address)
@@ -103,17 +121,25 @@ function M.networks(list)
     if bits < 0 or bits > #bytes * 8 then
       error("bug in luagen: bad network " .. text, 2)
     end
-    local width = #bytes
-    local entries = tables[width][bits]
-    if not entries then
-      entries = {}
-      tables[width][bits] = entries
-      set[width][#set[width] + 1] = { bits = bits, entries = entries }
-    end
-    entries[mask(bytes, bits)] = true
+    entries(#bytes, bits)[mask(bytes, bits)] = true
   end
-  for _, width in ipairs({ 4, 16 }) do
-    sort(set[width], function(a, b) return a.bits < b.bits end)
+  return set
+end
+
+
+-- A set of many networks: rows { address length in bytes, prefix length in bits, leading bytes of all of these }.
+function M.packed(rows)
+  local set, entries = new_set()
+  for i = 1, #rows do
+    local width, bits, leading = rows[i][1], rows[i][2], rows[i][3]
+    local found, size = entries(width, bits), floor((bits + 7) / 8)
+    if size == 0 then
+      found[""] = true
+    else
+      for first = 1, #leading, size do
+        found[sub(leading, first, first + size - 1)] = true
+      end
+    end
   end
   return set
 end

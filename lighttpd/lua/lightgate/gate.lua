@@ -10,12 +10,17 @@
 
 -- the modules embedded before this one
 local request_fields, targets, identities, token_rules, page = fields, target, identity, tokens, pages
-local operator_pages = operator
+local countries = country
+local operator_pages, rule_actions, dispatcher = operator, actions, dispatch
+local rule_notes, rule_limits, rule_cors = noted, limits, cors
 local new_stash, new_verdicts, new_stripper = stash.new, verdicts.new, field_names.stripper
 
-local byte, find, format, gsub, match, sub =
-  string.byte, string.find, string.format, string.gsub, string.match, string.sub
+local byte, find, format, match, sub =
+  string.byte, string.find, string.format, string.match, string.sub
 local next, print, tonumber, tostring, type = next, print, tonumber, tostring, type
+
+-- How rules name the types of claims, and how Lua does.
+local CLAIM_TYPES = { string = "string", integer = "number", boolean = "boolean", strings = "table" }
 
 local BODY_MARK = ".body" -- ends the nonce of a request whose body is held
 local AUTHORIZER_PATH = "/.lightgate/authorize"
@@ -42,6 +47,7 @@ local function new_gate(host, settings, before)
   local time, hrtime = c.time, c.hrtime
 
   local release, log_decisions = settings.release, settings.log_decisions
+  local passes = settings.default == "pass"
   local strip = next(settings.strip) and new_stripper(host, settings.strip)
   local has_auth = #settings.issuers > 0
   local examiner = has_auth and token_rules.new(host, settings)
@@ -66,15 +72,18 @@ local function new_gate(host, settings, before)
   -- Whether requests that are let through are marked, for the pass that an error handler may make of them. Only
   -- once a handler has been seen: on most servers there is none.
   gate.marks = before ~= nil and before.marks
-  local sets_response_headers = false -- whether any rule has, since this state began
+  local notes -- what rules note for later (noted.lua)
 
 
   -- === ends of a request =========================================================================
 
   -- `index`: of the deciding rule, 0 for the policy's default, nil for lightgate's own checks.
   local function note(index, decision)
-    if sets_response_headers then
+    if gate.sets_response_headers then
       env["LIGHTGATE_RESPONSE"] = q.response -- nil, too: an earlier pass may have left its own
+    end
+    if gate.falls_back then
+      env["LIGHTGATE_FALLBACK"] = decision == "pass" and q.fallbacks or nil
     end
     if log_decisions then
       env["LIGHTGATE_RULE"] = index and (gate.names[index] or "default") or "lightgate"
@@ -106,6 +115,9 @@ local function new_gate(host, settings, before)
       if normal then
         env["REQUEST_URI"] = normal
       end
+    end
+    if q.has_notes then
+      notes.apply()
     end
     note(index, "pass")
     q.granted = true
@@ -156,6 +168,9 @@ local function new_gate(host, settings, before)
   -- === fields of a request =======================================================================
 
   request_fields.attach(gate, host, q)
+  if settings.country then
+    countries.attach(gate, host, q, settings.country, patch, unavailable)
+  end
 
   function gate.clean(_, value)
     if q.stop then -- what barred the way first is what the client is told
@@ -215,6 +230,7 @@ local function new_gate(host, settings, before)
     local flushes = cache and cache.flushes() or 0
     env["LIGHTGATE_STATE"] = release .. " " .. nonce .. " " .. index .. " " .. (q.permitted or 0) .. " " .. flushes
       .. (q.effects and " 1" or " 0")
+    notes.save()
     env["LIGHTGATE_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
@@ -264,6 +280,7 @@ local function new_gate(host, settings, before)
     elseif not gate.rules[index] then
       return nil, "the request's state is damaged"
     end
+    notes.restore(not replaced)
     q.permitted = permitted > 0 and permitted or nil
     q.response = env["LIGHTGATE_RESPONSE"]
     q.effects = effects == "1"
@@ -288,7 +305,9 @@ local function new_gate(host, settings, before)
       return nil, "the sidecar's answer holds no valid expiry"
     end
     if replaced then -- and not remembered: this gate cannot tell whether all was forgotten meanwhile
-      know(identities.new(release, caller.provider, caller.sub, caller.email, caller.role_list), "sidecar")
+      know(identities.new(
+        release, caller.provider, caller.sub, caller.email, caller.role_list, caller.claims, settings.claims or {}
+      ), "sidecar")
       return index
     end
     local credential, now = req_header["Authorization"], cache.now()
@@ -368,81 +387,23 @@ local function new_gate(host, settings, before)
   end
 
 
-  -- === what rules do ==============================================================================
-
-  function gate.respond(_, index, status, body, content_type, headers)
-    if headers then
-      for i = 1, #headers, 2 do
-        resp_header[headers[i]] = headers[i + 1]
-      end
-    end
-    if status == 204 or status == 304 then
-      return answer(index, "respond", status)
-    end
-    if not body then
-      body, content_type = page.plain(status), "text/plain; charset=utf-8"
-    end
-    return answer(index, "respond", status, body, content_type)
-  end
-
-  function gate.redirect(_, index, status, location)
-    -- HTTP/1.0 has no Host, and browsers take the first segment for one: "https:///evil.example/"
-    if find(location, "^https?:///") then
-      return refuse(nil, "refuse", 400, nil, "the request names no host")
-    end
-    -- "//host" and "/\host" name another host to a browser
-    local rest = match(location, "^[/\\]+(.*)$")
-    if rest then
-      location = "/" .. rest
-    end
-    resp_header["Location"] = gsub(location, "[%c \"<>\\^`{|}\128-\255]", function(text)
-      return format("%%%02X", byte(text))
-    end)
-    return answer(index, "redirect", status, page.plain(status), "text/plain; charset=utf-8")
-  end
-
-  function gate.require_identity(_, index, accepted, realm)
-    local caller = gate.identity(q, index)
-    if q.stop then
-      return q.stop
-    end
-    if not caller.present then
-      return challenge(index, 401, realm, nil, "a bearer token is required")
-    end
-    if not accepted[caller.provider] then
-      return challenge(index, 401, realm, "invalid_token", "the token's issuer is not accepted here")
+  function gate.claim(_, index, pointer, kind)
+    local value = (q.identity or gate.identity(q, index)).claims[pointer]
+    if type(value) == CLAIM_TYPES[kind] then
+      return value
     end
     return nil
   end
 
-  function gate.forbid(_, index, realm, scope)
-    if realm then
-      return challenge(index, 403, realm, "insufficient_scope", "the caller is not permitted to do this", scope)
-    end
-    return refuse(index, "forbid", 403, nil, "this is not permitted")
-  end
 
-  function gate.permit(_, index)
-    q.permitted = index
-  end
+  -- === what rules do ==============================================================================
 
-  function gate.set_request_header(_, name, value)
-    if name == "Authorization" then -- the application's, not the caller's
-      q.sets_authorization = true
-    end
-    q.effects = true
-    req_header[name] = value
-  end
-
-  function gate.set_env(_, name, value)
-    q.effects = true
-    env[name] = value ~= "" and value or nil
-  end
-
-  function gate.set_response_header(_, name, value)
-    sets_response_headers = true
-    q.response = (q.response or "") .. name .. ": " .. value .. "\n"
-  end
+  dispatcher.attach(gate, q, passes)
+  local ends = { answer = answer, refuse = refuse, challenge = challenge }
+  notes = rule_notes.attach(gate, host, q, ends)
+  rule_actions.attach(gate, host, q, ends)
+  rule_limits.attach(gate, host, q, ends)
+  rule_cors.attach(gate, host, q, ends)
 
 
   -- === lightgate's own pages ======================================================================
@@ -511,17 +472,28 @@ local function new_gate(host, settings, before)
     elseif strip then
       strip()
     end
-    local rules = gate.rules
-    for index = first, #rules do
-      local status = rules[index](q)
+    local walk, lets_through = gate.walk, passes
+    if walk then
+      local status
+      status, lets_through = walk(first)
       if status then
         return status
+      elseif lets_through == nil then
+        return unavailable(nil, "the request's state is damaged")
+      end
+    else
+      local rules = gate.rules
+      for index = first, #rules do
+        local status = rules[index](q)
+        if status then
+          return status
+        end
       end
     end
     local permitted = q.permitted
     if permitted then
       return grant(permitted)
-    elseif settings.default == "pass" then
+    elseif lets_through then
       return grant(0)
     end
     return refuse(0, "forbid", 403, nil, "nothing permits this request")

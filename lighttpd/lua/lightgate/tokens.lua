@@ -1,13 +1,11 @@
 -- tokens.lua: what can be said about a bearer token without network or public-key cryptography.
 --
 -- new(host, settings) returns an examiner. It refuses what can never be valid, verifies HS256 tokens of
--- shared-secret issuers, and leaves the rest to the sidecar. The rules for claims are those of
--- docs/internals.md, "What makes an identity"; the sidecar's claims.py follows the same, and
--- tests/vectors/claims.json holds both to them.
+-- shared-secret issuers, and leaves the rest to the sidecar.
 
-local json, identities = json, identity -- the modules embedded before this one
+local json, claim_rules = json, claims -- the modules embedded before this one
 
-local byte, find, floor, gsub, match, sub = string.byte, string.find, math.floor, string.gsub, string.match, string.sub
+local byte, find, floor, match, sub = string.byte, string.find, math.floor, string.match, string.sub
 local type, tonumber = type, tonumber
 
 local MAX_TOKEN_BYTES = 8192 -- lighttpd's own default bound on a header field
@@ -16,29 +14,13 @@ local MAX_KNOWN_HEADERS = 256 -- issuers use a handful; attackers may send any n
 local MAX_SECRET_BYTES = 4096
 local MIN_SECRET_BYTES = 32 -- RFC 7518 section 3.2: as long as the hash
 local MAX_REMEMBERED_S = 3600 -- a verdict is looked at again at least once an hour
-local MAX_TIME = 1e15 -- 15 digits: exact in every Lua
 
 local MALFORMED = "the token is malformed"
-local EXPIRED = "the token has expired"
+local EXPIRED = claim_rules.EXPIRED
 local UNTRUSTED = "the token's issuer or algorithm is not accepted here"
 local BAD_SIGNATURE = "the token's signature is not valid"
-local UNFIT = "the token's claims are not acceptable here"
 
--- Values of `typ` that an access token may carry (RFC 7519 section 5.1, RFC 9068 section 2.1). Logout tokens,
--- DPoP proofs and everything else is made for another purpose (RFC 8725 section 3.11).
-local ACCESS_TYPES = {
-  jwt = true, ["application/jwt"] = true, ["at+jwt"] = true, ["application/at+jwt"] = true,
-}
-
-local ASCII_LOWER = {}
-for code = 65, 90 do
-  ASCII_LOWER[string.char(code)] = string.char(code + 32)
-end
-
-
-local function lower(text) -- string.lower follows the locale
-  return (gsub(text, "[A-Z]", ASCII_LOWER))
-end
+local BEARER = "[Bb][Ee][Aa][Rr][Ee][Rr]" -- string.lower follows the locale
 
 
 local M = {}
@@ -48,9 +30,9 @@ local M = {}
 -- credential; or nil and a problem, "several" or "malformed" (RFC 6750 sections 2 and 2.1).
 function M.bearer(value)
   local scheme = match(value, "^[^ ,]*")
-  if lower(scheme) ~= "bearer" then
+  if not find(scheme, "^" .. BEARER .. "$") then
     -- lighttpd joins repeated fields with ", ": another scheme may hide a bearer token behind it.
-    if find(lower(value), ",%s*bearer%s") then
+    if find(value, ",%s*" .. BEARER .. "%s") then
       return nil, "several"
     end
     return nil
@@ -68,135 +50,12 @@ function M.bearer(value)
 end
 
 
-local function is_control_free(text)
-  return not find(text, "%c")
-end
-
-
-local function is_time(value)
-  return type(value) == "number" and value > -MAX_TIME and value < MAX_TIME
-end
-
-
--- `roles` of a token: an array of text without repeats, or nil when there are too many.
-local function read_roles(claims, path)
-  local value = claims
-  for i = 1, #path do
-    if not json.is_object(value) then
-      return {}
-    end
-    value = value[path[i]]
-  end
-  local items = {}
-  if type(value) == "string" then
-    for word in string.gmatch(value, "[^ ]+") do
-      items[#items + 1] = word
-    end
-  elseif json.is_array(value) then
-    for i = 1, value[0] do
-      items[i] = value[i]
-    end
-  else
-    return {}
-  end
-  local roles, seen = {}, {}
-  for i = 1, #items do
-    local role = items[i]
-    if type(role) == "string" and role ~= "" and #role <= 256 and not seen[role] and not find(role, "[%c,]") then
-      seen[role] = true
-      roles[#roles + 1] = role
-    end
-  end
-  if #roles > 256 then
-    return nil
-  end
-  return roles
-end
-
-
-local function names_audience(value, accepted)
-  if type(value) == "string" then
-    return accepted[value] == true
-  end
-  if not json.is_array(value) then
-    return false
-  end
-  local found = false
-  for i = 1, value[0] do
-    if type(value[i]) ~= "string" then
-      return false
-    end
-    found = found or accepted[value[i]] == true
-  end
-  return found
-end
-
-
--- The caller that a verified token's claims describe, with no more members than the policy reads, and the second
--- until which that holds; or nil and the reason. `header` and `claims` are parsed JSON objects; `now` is in
--- seconds since the epoch.
-function M.check_claims(settings, issuer, header, claims, now)
-  local leeway = issuer.leeway_s
-  local kind = header.typ
-  if kind ~= nil then
-    kind = type(kind) == "string" and lower(kind) or ""
-    if not ACCESS_TYPES[kind] then
-      return nil, UNFIT
-    end
-  end
-  if issuer.rfc9068 and not (kind and find(kind, "at+jwt", 1, true)) then
-    return nil, UNFIT
-  end
-  if claims.events ~= nil or claims.cnf ~= nil then
-    return nil, UNFIT
-  end
-  if claims.iss ~= issuer.issuer or not names_audience(claims.aud, issuer.audience) then
-    return nil, UNFIT
-  end
-  local expires, not_before, issued = claims.exp, claims.nbf, claims.iat
-  if not is_time(expires) then
-    return nil, UNFIT
-  end
-  if now >= expires + leeway then
-    return nil, EXPIRED
-  end
-  if not_before ~= nil and not (is_time(not_before) and not_before <= now + leeway) then
-    return nil, UNFIT
-  end
-  if issued ~= nil and not (is_time(issued) and issued <= now + leeway) then
-    return nil, UNFIT
-  end
-  if expires - (issued or now) > issuer.max_lifetime_s + leeway then
-    return nil, UNFIT
-  end
-  local subject = claims.sub
-  if type(subject) ~= "string" or subject == "" or #subject > 255 or not is_control_free(subject) then
-    return nil, UNFIT
-  end
-  local email = claims.email
-  if claims.email_verified ~= true or type(email) ~= "string" or #email > 254 or not is_control_free(email) then
-    email = ""
-  end
-  local roles = read_roles(claims, issuer.roles)
-  if not roles then
-    return nil, UNFIT
-  end
-  local members = settings.identity_members
-  if not members.email then
-    email = ""
-  end
-  if not members.role then
-    roles = {}
-  end
-  return identities.new(settings.release, issuer.name, subject, email, roles), floor(expires)
-end
-
-
 -- An examiner for one Lua state. `host` is lighttpd's `lighty` table.
 function M.new(host, settings)
   local c = host.c
   local b64urldec, b64urlenc, hmac, digest_eq, hexenc = c.b64urldec, c.b64urlenc, c.hmac, c.digest_eq, c.hexenc
   local issuers = settings.issuers
+  local check_claims = claim_rules.new(settings)
 
   local algorithms, by_issuer = {}, {}
   local takes_opaque, leeway = false, 0
@@ -323,7 +182,7 @@ function M.new(host, settings)
     if type(expected) ~= "string" or #expected ~= 64 or not digest_eq(expected, hexenc(signature)) then
       return nil, BAD_SIGNATURE
     end
-    local caller, expires = M.check_claims(settings, issuer, header, claims, now)
+    local caller, expires = check_claims(issuer, header, claims, now)
     if not caller then
       return nil, expires
     end

@@ -7,7 +7,7 @@ local format, sub = string.format, string.sub
 local tostring = tostring
 
 local CACHE_ENTRIES = 5000 -- of one generation; there are two. More makes the collector's pauses long
-local CACHE_BYTES = 8 * 1024 * 1024 -- of credentials in one generation; typical ones have 1 KiB
+local CACHE_BYTES = 8 * 1024 * 1024 -- of credentials and identities in one generation; typical ones have 1 KiB
 local KEY_BYTES = 40 -- of the end of a credential: unique for signatures, and short enough for Lua to intern
 
 local M = {}
@@ -63,7 +63,7 @@ function M.new(host, epoch_file, on_flush)
     if young_count == CACHE_ENTRIES or young_bytes > CACHE_BYTES then
       old, young, young_count, old_count, young_bytes = young, {}, 0, young_count, 0
     end
-    young_bytes = young_bytes + #credential
+    young_bytes = young_bytes + #credential + #caller.text
     young[sub(credential, -KEY_BYTES)] = { credential = credential, caller = caller, expires = expires }
     young_count = young_count + 1
   end

@@ -13,6 +13,7 @@ from luagen.host.doctor.finding import Finding, UnseenError, error, ok, warning
 from luagen.host.doctor.lighttpd_modules import AUTHORIZER, REQUEST_HOOK, RESPONSE_HOOK, authorizer
 from luagen.host.lighttpd_config import Array, Block, MergedConfig, Value, is_on
 
+ORIGINS = "/.lightgate/origin/"  # the entries of lightgate.conf for origins of the policy
 MAX_TOKEN_BYTES = 8_192  # that the sidecar reads (docs/sidecar.md)
 _DEFAULT_FIELD_BYTES = 8_192  # lighttpd's
 
@@ -26,6 +27,9 @@ _SHARES_FORWARDED_ADDRESS = (1, 4, 69)  # and older
 def _overrides(facts: Facts) -> Iterator[Finding]:
     """Inside a condition `=` replaces what lightgate has set: there, no rule is asked."""
     configuration, current = need(facts.configuration), facts.settings.current
+    origins = [
+        key for key, _ in configuration.array("proxy.server").entries if key and key.startswith(ORIGINS)
+    ]
     found = False
     for block in configuration.blocks:
         for name, expected, effect in (
@@ -36,6 +40,10 @@ def _overrides(facts: Facts) -> Iterator[Finding]:
                 "responses that nobody decided on are not held back",
             ),
             ("fastcgi.server", AUTHORIZER, "all that needs the sidecar is a 404"),
+            *(
+                ("proxy.server", key, "what is for an origin of the policy goes astray")
+                for key in origins[:1]  # all of them are set in one place
+            ),
         ):
             if name in block.values and not _holds(block, name, expected):
                 found = True
@@ -48,7 +56,7 @@ def _overrides(facts: Facts) -> Iterator[Finding]:
 
 
 def _holds(block: Block, name: str, expected: str) -> bool:
-    if name == "fastcgi.server":
+    if name in _GATEWAYS:
         return block.array(name).get(expected) is not None
     return expected in block.strings(name)
 

@@ -1,0 +1,31 @@
+"""Warnings: what is valid and probably not meant. One module a subject; all read the checked policy."""
+
+from __future__ import annotations
+
+from luagen.diagnostics import Bag
+from luagen.lint import (
+    conditions,
+    hosts,
+    overwriting,
+    paths,
+    protection,
+    reachability,
+    redirecting,
+    rewriting,
+    unused,
+)
+from luagen.model import Policy
+from luagen.scope import Scope
+
+
+def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
+    """Reports into `bag`; the policy has no mistakes."""
+    conditions.lint(policy, bag)
+    reachability.lint(policy, bag)
+    overwriting.lint(policy, bag)
+    redirecting.lint(policy, bag)
+    paths.lint(policy, bag)
+    hosts.lint(policy, bag)
+    protection.lint(policy, bag)
+    rewriting.lint(policy, bag)
+    unused.lint(policy, scope, bag)

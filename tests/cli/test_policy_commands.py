@@ -1,0 +1,377 @@
+"""`lightgate explain`, `test`, `diff` and `schema`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from luagen import decide
+from luagen.cli import lightgate
+from luagen.failure import Failure
+from luagen.lua.server import Answer, Server
+from luagen.reference.decision import Decision, Outcome
+from luagen.reference.request import Request
+from tests.system.processes import REPOSITORY
+
+POLICY = """\
+default = "pass"
+
+[auth.corp]
+issuer = "https://corp.example.org"
+audience = "shop"
+
+[[rule]]
+name = "no dotfiles"
+when = '"/." in request.path or request.path == "/x"'
+respond = { status = 404 }
+
+[[rule]]
+name = "members"
+when = 'request.path.startswith("/members/")'
+require = { auth = "corp" }
+
+[[rule]]
+name = "who"
+when = 'identity'
+set_request_headers = { X-User = "{identity.sub}" }
+"""
+TESTS = """
+[[test]]
+name = "nobody is asked to sign in"
+request = { url = "/members/" }
+expect = { passes = false, status = 401, rule = "members" }
+
+[[test]]
+name = "alice goes on"
+request = { url = "https://shop.example.org/members/?a=1", identity = { sub = "alice" } }
+expect.passes = true
+expect.status = 200
+expect.rule = "members"
+expect.path = "/members/"
+expect.query = "a=1"
+expect.request_headers = { x-user = "alice" }
+"""
+WRONG = """
+[[test]]
+name = "wrong"
+request = { url = "/.git" }
+expect = { status = 200, headers = { Content-Type = "text/html" } }
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text: str, name: str = "lightgate.toml") -> None:
+    Path(name).write_text(text)
+
+
+def invoke(*arguments: str, **options: Any) -> Result:
+    return CliRunner().invoke(lightgate, arguments, catch_exceptions=False, **options)
+
+
+def token(**claims: object) -> str:
+    payload = {
+        "iss": "https://corp.example.org",
+        "aud": "shop",
+        "sub": "alice",
+        "exp": 2_000_000_000,
+        **claims,
+    }
+    segments = [
+        base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in ({}, payload)
+    ]
+    return ".".join([*segments, "x"])
+
+
+# --- explain -----------------------------------------------------------------------------------------
+
+
+def test_explain_shows_every_rule_and_what_it_saw() -> None:
+    write(POLICY)
+    result = invoke("explain", "GET", "/members/x?a=1", "--identity", "-", input='{"sub": "alice"}')
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines == [
+        "GET https://localhost/members/x?a=1",
+        "from 192.0.2.1, alice (corp)",
+        "",
+        "no no dotfiles lightgate.toml:7",
+        'no "/." in request.path or request.path == "/x"',
+        'no "/." in request.path',
+        'request.path = "/members/x"',
+        'no request.path == "/x"',
+        'request.path = "/members/x"',
+        "yes members lightgate.toml:12",
+        'yes request.path.startswith("/members/")',
+        'request.path = "/members/x"',
+        "permit the request",
+        "yes who lightgate.toml:17",
+        "yes identity",
+        "identity = alice",
+        "set request header X-User: alice",
+        "",
+        'passes by "members"',
+        "the application is asked for /members/x?a=1",
+        "header x-user: alice",
+        "the client gets 200",
+    ]
+
+
+def test_explain_for_programs() -> None:
+    write(POLICY)
+    report = json.loads(invoke("explain", "GET", "/.git", "--json", "--now", "2026-01-01T00:00:00Z").stdout)
+    [rule] = report["rules"]
+    assert (rule["name"], rule["held"], rule["ended"]) == ("no dotfiles", True, True)
+    assert [part["values"] for part in rule["condition"]["parts"]] == [[True], []]
+    assert (report["decision"]["status"], report["decision"]["rule"]) == (404, "no dotfiles")
+
+
+def test_a_token_is_taken_as_if_it_were_valid() -> None:
+    write(POLICY)
+    Path("token").write_text(token(exp=1) + "\n")
+    result = invoke("explain", "GET", "/members/", "--token", "@token", "--now", "1000")
+    assert 'passes by "members"' in result.stdout
+    assert result.stderr.splitlines() == [
+        "note: the token's signature was not verified: its claims are taken as if it were valid",
+        "note: the token expired 999 s before: lighttpd would answer 401",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--identity", "-", "--token", "x"], "--identity and --token exclude each other"),
+        (["--token", "x"], "the token is no JWT"),
+        (["--token", token(iss="https://other")], "no [auth] table for the token's issuer `https://other`"),
+        (["-H", "nonsense"], "`nonsense` is no header field"),
+        (["--ip", "nobody"], "'nobody' does not appear to be an IPv4 or IPv6 address"),
+        (["--now", "2026-01-01T00:00:00"], "has no offset"),
+    ],
+)
+def test_explain_refuses(arguments: list[str], message: str) -> None:
+    write(POLICY)
+    result = invoke("explain", "GET", "/", *arguments, input="{}")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_explain_says_what_changes_nothing() -> None:
+    write(POLICY)
+    result = invoke("explain", "GET", "/", "--country", "DE")
+    assert result.stderr == "note: the policy has no [country] table: --country changes nothing\n"
+
+
+def test_a_disagreement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(_server: Server, _request: Request) -> Answer:
+        return Answer(
+            Decision(outcome=Outcome.PASS, rule="default", status=200, response_headers=(), body=None), 0
+        )
+
+    write(POLICY)
+    monkeypatch.setattr(decide.Server, "decide", wrong)
+    with pytest.raises(Failure, match="the reference and the emitted scripts do not agree on outcome"):
+        invoke("explain", "GET", "/.git")
+
+
+# --- test --------------------------------------------------------------------------------------------
+
+
+def test_tests_that_pass() -> None:
+    write(POLICY + TESTS)
+    result = invoke("test")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (
+        result.stdout
+        == "lightgate.toml: 2 tests, all passed, 5 of 10 outcomes of rules and their parts seen\n"
+    )
+
+
+def test_a_test_that_fails_shows_what_was_expected() -> None:
+    write(POLICY + TESTS + WRONG)
+    result = invoke("test", "-k", "wrong")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[:9] == [
+        f"lightgate.toml:{len((POLICY + TESTS).splitlines()) + 2}: wrong",
+        "  status",
+        "    - 200  expected",
+        "    + 404  got",
+        "  headers.Content-Type",
+        "    - text/html  expected",
+        "    + text/plain; charset=utf-8  got",
+        '  decided by "no dotfiles": respond',
+        "",
+    ]
+
+
+def test_coverage_lists_what_was_not_tried() -> None:
+    write(POLICY + TESTS)
+    lines = invoke("test", "--coverage").stdout.splitlines()
+    assert 'lightgate.toml:7: rule "no dotfiles" was never true' in lines
+    assert 'lightgate.toml:9: `"/." in request.path` of rule "no dotfiles" was never true' in lines
+    assert not any("members" in line and "never true" in line for line in lines)
+
+
+def test_test_for_programs() -> None:
+    write(POLICY + TESTS + WRONG)
+    result = invoke("test", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["ok"]) == (1, False)
+    assert [test["passed"] for test in report["tests"]] == [True, True, False]
+
+
+def test_no_test_is_no_success() -> None:
+    write(POLICY)
+    assert invoke("test").exit_code == 1
+
+
+def test_build_refuses_a_policy_that_fails_its_tests() -> None:
+    write(POLICY + WRONG)
+    with pytest.raises(Failure, match='the policy fails its own test "wrong"'):
+        invoke("build", "lightgate.toml")
+    assert not Path("build").exists()
+    assert invoke("check", "lightgate.toml").exit_code == 0
+
+
+# --- diff --------------------------------------------------------------------------------------------
+
+
+def test_no_difference_is_silent_about_spelling() -> None:
+    write(POLICY, "a.toml")
+    write(POLICY.replace('"/." in request.path or', '("/."   in request.path)  or'), "b.toml")
+    result = invoke("diff", "a.toml", "b.toml", "--exit-code")
+    assert (result.exit_code, result.stdout) == (0, "no differences\n")
+
+
+def test_what_differs() -> None:
+    changed = (
+        POLICY.replace('default = "pass"', 'default = "deny"')
+        .replace('audience = "shop"', 'audience = "shop"\nleeway = 5')
+        .replace("status = 404", "status = 410")
+        .replace("name = \"who\"\nwhen = 'identity'", 'name = "whom"')
+    )
+    write(POLICY + TESTS, "a.toml")
+    write(changed + TESTS.replace("expect.passes = true\n", ""), "b.toml")
+    assert invoke("diff", "a.toml", "b.toml").exit_code == 0
+    result = invoke("diff", "a.toml", "b.toml", "--exit-code")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "~ the policy  changed",
+        "    - default  pass",
+        "    + default  deny",
+        '~ auth "corp"  changed',
+        "    - leeway_s  30",
+        "    + leeway_s  5",
+        '- rule "who"  removed',
+        "    - when  identity",
+        "    - set_request_headers.X-User  {identity.sub}",
+        '~ rule "no dotfiles"  changed',
+        "    - respond.status  404",
+        "    + respond.status  410",
+        '+ rule "whom"  added',
+        "    + set_request_headers.X-User  {identity.sub}",
+    ]
+
+
+def test_moved_rules_and_other_decisions() -> None:
+    head, first, second, third = POLICY.split("[[rule]]\n")
+    write(POLICY + TESTS, "a.toml")
+    write("[[rule]]\n".join([head, second, third, first.replace('"/x"', '"/members/"')]) + TESTS, "b.toml")
+    report = json.loads(invoke("diff", "a.toml", "b.toml", "--json").stdout)
+    [moved] = report["differences"]
+    assert (moved["kind"], moved["part"]) == ("moved", 'rule "no dotfiles"')
+    [other] = report["decisions"]
+    assert other["test"] == "alice goes on"
+    assert (other["before"]["status"], other["after"]["status"]) == (200, 404)
+
+
+# --- schema ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    document = json.loads(CliRunner().invoke(lightgate, ["schema"]).stdout)
+    jsonschema.Draft202012Validator.check_schema(document)
+    return jsonschema.Draft202012Validator(document)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*REPOSITORY.glob("examples/*/*.toml"), *REPOSITORY.glob("tests/cases/*.case")]),
+    ids=lambda path: path.name,
+)
+def test_policies_fit_the_schema(path: Path, schema: jsonschema.Draft202012Validator) -> None:
+    text = path.read_text().partition("\n=== request\n")[0]
+    assert [error.message for error in schema.iter_errors(tomllib.loads(text))] == []
+
+
+def test_tests_fit_the_schema(schema: jsonschema.Draft202012Validator) -> None:
+    assert list(schema.iter_errors(tomllib.loads(POLICY + TESTS + WRONG))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'default' is a required property"),
+        ('default = "allow"', "'allow' is not one of ['pass', 'deny']"),
+        ('default = "pass"\nrules = []', "Additional properties are not allowed ('rules' was unexpected)"),
+        ('default = "pass"\n[[rule]]\nname = 5\nset_env = { A = "b" }', "5 is not of type 'string'"),
+        ('default = "pass"\n[auth.x]\nissuer = "https://a"', "'audience' is a required property"),
+        (
+            'default = "pass"\n[auth.x]\nissuer = "https://a"\naudience = "b"\nleeway = 301',
+            "301 is greater than the maximum of 300",
+        ),
+        (
+            'default = "pass"\n[[rule]]\nname = "a"\nrespond = { status = 600 }',
+            "600 is greater than the maximum of 599",
+        ),
+    ],
+)
+def test_mistakes_do_not_fit_the_schema(
+    text: str, message: str, schema: jsonschema.Draft202012Validator
+) -> None:
+    errors = list(schema.iter_errors(tomllib.loads(text)))
+    assert message in [inner.message for error in errors for inner in (error, *(error.context or ()))]
+
+
+def test_a_rule_has_one_action(schema: jsonschema.Draft202012Validator) -> None:
+    for action in ("", "\nset_env = { A = 'b' }\nlog = 'x'"):
+        text = f'default = "pass"\n[[rule]]\nname = "a"{action}'
+        assert not schema.is_valid(tomllib.loads(text))
+
+
+# --- docs/testing.md ---------------------------------------------------------------------------------
+
+DOCUMENT = (REPOSITORY / "docs" / "testing.md").read_text()
+QUICKSTART = REPOSITORY / "examples" / "quickstart"
+
+
+def test_the_documented_tests_pass() -> None:
+    [tests] = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    shutil.copytree(QUICKSTART, Path(), dirs_exist_ok=True)
+    write(Path("lightgate.toml").read_text() + tests)
+    result = invoke("test")
+    assert (result.exit_code, "tests, all passed" in result.stdout) == (0, True)
+
+
+def test_the_documented_explanation_is_part_of_the_real_one() -> None:
+    shutil.copytree(QUICKSTART, Path(), dirs_exist_ok=True)
+    [block] = re.findall(r"```console\n\$ lightgate (explain.*?)```", DOCUMENT, re.DOTALL)
+    command, *shown = block.splitlines()
+    lines = iter(_without_places(invoke(*command.split()).stdout.splitlines()))
+    assert [line for line in _without_places(shown) if line not in lines] == []
+
+
+def _without_places(lines: list[str]) -> list[str]:
+    return [re.sub(r" +lightgate\.toml:\d+$", "", line) for line in lines]
