@@ -45,8 +45,9 @@ _MAX_ROLES, _MAX_ROLE_BYTES = 256, 256  # as in the sidecar's claims.py, like th
 _MAX_IDENTITY_BYTES = 32_768
 _MAX_CLAIM_ELEMENTS, _MAX_CLAIM_BYTES = 256, 1024
 _MAX_CLAIMS_BYTES = 16_384
+_MAX_WORD_BYTES = 32
 _INTEGER_BYTES = 17
-_FORMATTED_INTEGER_BYTES = 1024  # widths are bounded, and so are 54 binary digits
+_FORMATTED_BYTES = 54  # of an integer: binary digits and a sign
 
 # Work is counted in parts of a step: of calling the body of a generator for one element.
 _STEP = 256
@@ -54,7 +55,7 @@ _PATTERN_BYTE = 48
 _SCANNED_BYTE = 16
 _COPIED_BYTE = 1
 _COMPARED_ELEMENT = 24
-_COMPARED_BYTE = 1 / 16  # of a needle, at each place of the text
+_COMPARED_BYTE = 1 / 32  # of a needle, at each place of the text
 
 _SCANS = frozenset(
     {
@@ -153,6 +154,8 @@ class Costs:
                 return Size(len(value.encode()))
             case Claim():
                 return Size(_MAX_CLAIM_BYTES)
+            case Field(name="request.method" | "request.scheme" | "request.http_version"):
+                return Size(_MAX_WORD_BYTES)  # lighttpd refuses those that it does not know
             case Variable(number=number):
                 return Size(0, {number: 1})
             case And(operands=parts) | Or(operands=parts):
@@ -179,10 +182,9 @@ class Costs:
             case "item_of_texts", (texts, _):
                 return self._elements(texts).longest
             case "format_text", (text, Literal(value=str(spec))):
-                width = _WIDTH.match(spec)
-                return self._length(text).or_(Size(int(width[1] or 0) if width else 0))
-            case "format_integer", _:
-                return Size(_FORMATTED_INTEGER_BYTES)
+                return self._length(text).or_(Size(_width(spec)))
+            case "format_integer", (_, Literal(value=str(spec))):
+                return Size(max(_INTEGER_BYTES if not spec else _FORMATTED_BYTES, _width(spec)))
             case "join", (separator, texts):
                 return self._joined(self._length(separator), self._elements(texts))
             case _, (text, *_) if function in _NOT_LONGER:
@@ -347,6 +349,12 @@ def _places(start: Expression, stop: Expression) -> int:
             return b
         case _:
             return TO_THE_END
+
+
+def _width(spec: str) -> int:
+    """Of a format specification for texts or integers."""
+    found = _WIDTH.match(spec)
+    return int(found[1] or 0) if found else 0
 
 
 def _own_bytes(text: Expression) -> int:

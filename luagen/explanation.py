@@ -77,6 +77,8 @@ def _rule_lines(policy: Policy, considered: Considered, width: int) -> Iterator[
         yield _cut(" " * _MARK_WIDTH + click.style(_done(done), fg="cyan"), width)
     if considered.ended:
         yield " " * _MARK_WIDTH + click.style(f"{rule.action.key}: ends the request", fg="cyan")
+    elif considered.held and not considered.did:
+        yield " " * _MARK_WIDTH + click.style(f"{rule.action.key}: nothing to do", fg="cyan")
 
 
 def _condition(node: Expression, values: dict[int, list[Value]], depth: int) -> Iterator[tuple[int, str]]:
@@ -84,7 +86,7 @@ def _condition(node: Expression, values: dict[int, list[Value]], depth: int) -> 
     if found is None:
         yield depth, _styled(*_UNSEEN) + click.style(spell(node), dim=True)
         return
-    truths = found if len(found) > 1 else found[:1]
+    truths = list(dict.fromkeys(found))  # several: it stands in a loop, or the policy uses a name twice
     mark = _mark(truths[0]) if len(truths) == 1 else _styled("…", "yellow")  # type: ignore[arg-type]
     yield depth, mark + spell(node)
     if _is_connective(node):
@@ -111,9 +113,9 @@ def _readings(node: Expression, values: dict[int, list[Value]], depth: int) -> I
         spelt = spell(part)
         if spelt not in seen:
             seen.add(spelt)
-            shown = [_shown(value) for value in values[id(part)][:_MAX_VALUES]]
-            more = ", …" if len(values[id(part)]) > _MAX_VALUES else ""
-            yield depth, click.style(f"{spelt} = {', '.join(shown)}{more}", dim=True)
+            shown = list(dict.fromkeys(map(_shown, values[id(part)])))
+            more = ", …" if len(shown) > _MAX_VALUES else ""
+            yield depth, click.style(f"{spelt} = {', '.join(shown[:_MAX_VALUES])}{more}", dim=True)
 
 
 def _decision_lines(request: Request, decision: Decision, width: int) -> Iterator[str]:

@@ -38,8 +38,8 @@ class Watch:
 def named_files(policy: Path) -> tuple[Path, ...]:
     """The files that a policy names, by keys called `file` or `…_file` in any of its tables.
 
-    A file that does not exist yet is seen when it appears. Nothing when the policy cannot be read as TOML: then the policy itself has to change
-    first.
+    A file that does not exist yet is seen when it appears. Nothing when the policy cannot be read as TOML:
+    then the policy itself has to change first.
     """
     try:
         document = tomllib.loads(policy.read_text("utf-8"))

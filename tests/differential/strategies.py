@@ -5,9 +5,9 @@ requests come from the same small pools, so that comparisons hold about as often
 cached: making them anew for every example takes longer than everything else.
 """
 
-import ast
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from functools import cache
 from random import Random

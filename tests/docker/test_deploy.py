@@ -24,6 +24,14 @@ when = 'request.path == "/public/page.txt"'
 respond = { status = 403 }
 """
 
+#: what the policy must do: 401 for strangers is what it does
+TEST = """
+[[test]]
+name = "strangers stay out"
+request = {{ url = "/members/page.txt" }}
+expect = {{ status = {} }}
+"""
+
 
 @pytest.fixture
 def deploying(gated: Gated) -> Iterator[Gated]:
@@ -73,6 +81,17 @@ def test_broken_policy_changes_nothing(deploying: Gated) -> None:
     before.pop(f"{STATE}/lock", None), after.pop(f"{STATE}/lock", None)
     assert after == before
     assert deploying.members(deploying.fresh()).field(MARK) == "nosniff"
+
+
+def test_policy_is_tested_first(deploying: Gated) -> None:
+    release = in_force(deploying)
+    deploying.host.write(POLICY_FILE, policy("tested") + TEST.format(200))
+    said = deploying.host.lightgate("deploy", status=1)
+    assert 'the policy fails its own test "strangers stay out"' in said.err
+    assert in_force(deploying) == release
+    steps = deploy(deploying, policy("tested") + TEST.format(401))["steps"]
+    assert {"step": "tests", "message": "1 passed"} in steps
+    assert deploying.members(deploying.fresh()).field(MARK) == "tested"
 
 
 def test_failing_probe_rolls_back_by_itself(deploying: Gated) -> None:

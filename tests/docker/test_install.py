@@ -171,7 +171,8 @@ def test_manual_pages_render(gated: Gated) -> None:
     pages = host.sh("ls /usr/share/man/man[158]/lightgate*").out.split()
     names = {page.rpartition("/")[2] for page in pages}
     expected = {"lightgate.1.gz", "lightgate.toml.5.gz", "lightgate-host.toml.5.gz", "lightgate-sidecar.8.gz"}
-    assert expected <= names
+    commands = ("explain", "test", "diff", "schema", "fmt", "import", "import-netlify")
+    assert expected | {f"lightgate-{command}.1.gz" for command in commands} <= names
     for page in pages:
         said = host.run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page)
         assert said.err == "", page
@@ -187,9 +188,17 @@ def test_completions_load(gated: Gated) -> None:
         library = "/usr/share/bash-completion/bash_completion"
         loaded = host.run("bash", "-c", f". {library}; . {path}; complete -p {name}")
         assert name in loaded.out
-    typed = {"COMP_WORDS": "lightgate depl", "COMP_CWORD": "1", "_LIGHTGATE_COMPLETE": "bash_complete"}
-    offered = host.run("lightgate", environment=typed, status=None)
-    assert "deploy" in offered.out
+    for words, expected in {
+        "lightgate depl": "deploy",
+        "lightgate expl": "explain",
+        "lightgate import net": "netlify",
+    }.items():
+        typed = {
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+            "_LIGHTGATE_COMPLETE": "bash_complete",
+        }
+        assert expected in host.run("lightgate", environment=typed, status=None).out
 
 
 def test_logs_rotate(gated: Gated) -> None:

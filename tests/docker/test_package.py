@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -22,6 +23,12 @@ from tests.system.processes import REPOSITORY, poll
 BUILD_TIMEOUT_S = 400
 OLD_VERSION = "0.0.1"
 PACKAGE = "/root/lightgate.deb"
+#: prints libraries that came without the text of their license, which debian/copyright says they have
+WITHOUT_LICENSE = """\
+for library in /usr/lib/lightgate/lib/python3.*/site-packages/*.dist-info; do
+  find "$library" -iname '*licen*' -type f -size +0 | grep -q . || echo "$library"
+done
+"""
 
 
 def _git(*arguments: str) -> bytes:
@@ -39,11 +46,12 @@ def previous_release() -> bytes | None:
 
 
 def build(machine: Machine, tree: bytes) -> bytes:
-    """The package of a source tree, as bytes. lintian has found no error in it."""
+    """The package of a source tree, as bytes. lintian has nothing to say about it."""
     machine.run("rm", "-rf", CHECKOUT)
     machine.run("mkdir", CHECKOUT)
     machine.unpack(CHECKOUT, tree)
-    machine.run("make", "deb", directory=CHECKOUT, timeout_s=BUILD_TIMEOUT_S)
+    said = machine.run("make", "deb", directory=CHECKOUT, timeout_s=BUILD_TIMEOUT_S).said
+    assert re.findall(r"^[EW]: lightgate: .*", said, re.M) == []
     return _only_package(machine, f"{CHECKOUT}/dist")
 
 
@@ -109,6 +117,7 @@ def test_package_comes_and_goes(
     assert {path: mode_and_owner(host, path) for path in LAYOUT} == LAYOUT
     assert exposure(host) <= MAX_EXPOSURE
     assert host.run("dpkg", "--verify", "lightgate").out == ""
+    assert host.sh(WITHOUT_LICENSE).out == ""
     assert host.get_inside("/.lightgate/health").status == 204
     assert host.get("/members/page.txt").status == 200  # the policy that comes with it refuses nobody
     assert host.lightgate("doctor", status=None).status == 0

@@ -50,6 +50,9 @@ def test_content_length(host: Host) -> None:
     read = reader(host, Request(body=b"abc"))
     assert read(b"gate.content_length(q)") == 3
     assert read(b"q.content_length") == 3
+    assert reader(host, Request(body_length=-1))(b"gate.content_length(q)") == -1
+    # so that arithmetic with it stays exact
+    assert reader(host, Request(body_length=2**62))(b"gate.content_length(q)") == 2**43
 
 
 MOMENTS = [
@@ -99,7 +102,10 @@ def test_the_clock_is_read_once_a_pass(host: Host, clock: Clock) -> None:
     ],
 )
 def test_all_arguments_of_a_name(host: Host, query: bytes | None, values: list[bytes]) -> None:
-    assert list(reader(host, Request(query=query))(b'gate.all_args(q, "x")').values()) == values
+    read = reader(host, Request(query=query))
+    assert list(read(b'gate.all_args(q, "x")').values()) == values
+    assert list(read(b'gate.all_args(q, "y")').values()) != values or not values
+    assert read(b'gate.all_args(q, "x") == gate.all_args(q, "x")')  # read once
 
 
 def test_variables_of_modules(host: Host) -> None:

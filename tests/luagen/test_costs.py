@@ -111,6 +111,8 @@ _TEXTS = st.sampled_from(
         '"/".join([f"{x}{x}:" for x in request.path.split("/")])',
         '"/".join(["-".join([f"{y}{x}" for y in x[:9].split("a")]) for x in request.path.split("/")[:5]])',
         'f"{request.path:*^30}{request.port:07}"',
+        'f"{request.path:0<9}{request.path:.2}{-len(request.path):b}{len(request.path):,}"',
+        '"".join([str(len(x)) for x in request.path.split("/")])',
         'request.path.split("/")[1]',
         'request.path if request.port == 1 else request.query.replace("b", "ccc")',
     ]

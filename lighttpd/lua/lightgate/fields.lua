@@ -8,9 +8,12 @@ local text_functions = texts
 
 local byte, char, find, floor, format = string.byte, string.char, string.find, math.floor, string.format
 local gmatch, gsub, match, sub = string.gmatch, string.gsub, string.match, string.sub
-local tonumber = tonumber
+local min, tonumber = math.min, tonumber
 
 local DAY = 86400 -- seconds
+-- Of a body, as in luagen/vocabulary.py: with a longer one arithmetic would wrap around where Lua has integers, and no
+-- rule tells 8 TiB from more.
+local MAX_LENGTH = 8796093022208
 local PERCENT_DIGITS = 7 -- hexadecimal digits of the MD5 that `percent` looks at
 
 local M = {}
@@ -109,7 +112,7 @@ function M.attach(gate, host, q)
   end
 
   function gate.content_length(_)
-    local value = tonumber(req_body.len) or 0
+    local value = min(tonumber(req_body.len) or 0, MAX_LENGTH)
     q.content_length = value
     return value
   end
