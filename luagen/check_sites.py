@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+from ipaddress import IPv6Address
 
 from luagen.check_rules import RuleChecker
 from luagen.diagnostics import Bag, Code, quoted
@@ -14,9 +16,9 @@ from luagen.table_reader import TableReader
 
 EVERY_HOST = "*"
 _MAX_HOST = 253  # RFC 1035 section 2.3.4
-# What lighttpd lets through as a host: letters, digits and `-` in labels (RFC 952), or an IPv6 address.
+# What lighttpd lets through as a host besides addresses: letters, digits and `-` in labels (RFC 952).
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]")
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PORT = re.compile(r":[0-9]+\Z")
 
 
@@ -29,6 +31,8 @@ def check(table: Table, checker: RuleChecker, default: Default, bag: Bag) -> tup
 
 def host_mistake(host: str) -> tuple[str, str] | None:
     """Why `host` is no host as requests name them, and what to write instead; `*.` may stand before it."""
+    if host.startswith("[") and host.endswith("]"):
+        return _ipv6_mistake(host[1:-1])
     if _HOST.fullmatch(host) and len(host) <= _MAX_HOST:
         return None
     lower = host.lower()
@@ -41,6 +45,18 @@ def host_mistake(host: str) -> tuple[str, str] | None:
     if host.endswith(".") and _HOST.fullmatch(lower[:-1]):
         return "ends with a dot, which lighttpd removes", f"write {quoted(lower[:-1])}"
     return "is not a host", "such as `shop.example.org`, `*.example.org` or `*`"
+
+
+def _ipv6_mistake(address: str) -> tuple[str, str] | None:
+    try:
+        packed = IPv6Address(address).packed
+    except ValueError:
+        return "is not a host", "an address stands in brackets: `[2001:db8::1]`"
+    # As lighttpd spells it, whatever the client has written.
+    canonical = socket.inet_ntop(socket.AF_INET6, packed)
+    if address == canonical:
+        return None
+    return "is spelt otherwise by lighttpd, and would never fit", f"write `[{canonical}]`"
 
 
 def _site(

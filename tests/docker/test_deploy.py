@@ -90,7 +90,7 @@ def test_policy_is_tested_first(deploying: Gated) -> None:
     assert 'the policy fails its own test "strangers stay out"' in said.err
     assert in_force(deploying) == release
     steps = deploy(deploying, policy("tested") + TEST.format(401))["steps"]
-    assert {"step": "tests", "message": "1 passed"} in steps
+    assert {"step": "tests", "said": "1 passed"} in steps
     assert deploying.members(deploying.fresh()).field(MARK) == "tested"
 
 

@@ -84,6 +84,21 @@ def test_a_later_pass_has_only_its_own_fallbacks(host: Host) -> None:
     assert b"LIGHTGATE_FALLBACK" not in host.run(request_script(rules, (b"one", b"two"))).env
 
 
+def test_a_later_pass_under_another_release_keeps_no_fallback(host: Host) -> None:
+    """A refusal must not become the answer that the release before had in store."""
+    rules = b"function(q) gate.fall_back(q, 'k1') gate.change_response(q, '=X-A: 1\\n') return nil end"
+    granted = run(host, Request(path=b"/old"), rules)
+    assert {b"LIGHTGATE_FALLBACK", b"LIGHTGATE_RESPONSE"} <= set(granted.env)
+    host.answer(Request(path=b"/handler"), {})
+    refuse = b"function(q) return gate.forbid(q, 1) end"
+    script = request_script(refuse, (b"one",), SETTINGS.replace(b'"r1"', b'"r2"')).replace(
+        b'gate.release == "r1"', b'gate.release == "r2"'
+    )
+    again = host.run(script, b"@2")
+    assert again.status == 403
+    assert not {b"LIGHTGATE_FALLBACK", b"LIGHTGATE_RESPONSE"} & set(again.env)
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -63,7 +63,11 @@ def test_hosts(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["", "*.", "a..b", "-a.example", "a_b", "*a.example", "a" * 254, "a.example\n"]
+    "host",
+    [
+        *("", "*.", "a..b", "-a.example", "a_b", "*a.example", "a" * 254, "a.example\n"),
+        *("[2001:db8:0:0::2]", "[2001:DB8::2]", "[:::]", "[]", "[192.0.2.1]", "[::1%eth0]", "*.[::1]"),
+    ],
 )
 def test_no_hosts(host: str) -> None:
     assert host_mistake(host) is not None

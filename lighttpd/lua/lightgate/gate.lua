@@ -400,7 +400,7 @@ local function new_gate(host, settings, before)
 
   dispatcher.attach(gate, q, passes)
   local ends = { answer = answer, refuse = refuse, challenge = challenge }
-  notes = rule_notes.attach(gate, host, q, ends)
+  notes = rule_notes.attach(gate, host, q, ends, before ~= nil)
   rule_actions.attach(gate, host, q, ends)
   rule_limits.attach(gate, host, q, ends)
   rule_cors.attach(gate, host, q, ends)

@@ -17,13 +17,14 @@ local NOTES = { p = "new_path", q = "new_query", o = "origin", f = "fallbacks" }
 local M = {}
 
 
-function M.attach(gate, host, q, ends)
+-- `replaces`: whether another gate ran in this state before, whose notes a later pass of a request may still have.
+function M.attach(gate, host, q, ends, replaces)
   local req_attr = host.r.req_attr
   local env = host.r["req_" .. "env"] -- see gate.lua
   local simplify = host.c.fspath_simplify
 
-  gate.sets_response_headers = false -- whether any rule has, since this state began
-  gate.falls_back = false -- likewise
+  gate.sets_response_headers = replaces -- whether any rule has, since this state began
+  gate.falls_back = replaces -- likewise
 
   -- === the response ===============================================================================
 
