@@ -142,8 +142,8 @@ _importer(
     "redirects of nginx",
     """Print the redirects in an nginx configuration, or a part of one, as a part of a policy.
 
-    Reads `return`, `rewrite` and `if` of servers and locations, and maps of paths. Each name of a server
-    becomes a site. Files that are included are not read.
+    Reads `return`, `rewrite` and `if` of servers and locations, and maps of paths. The names of a server
+    become a site. Files that are included are not read.
 
     \b
     Examples:

@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from luagen import names
+from luagen import names, urls
 from luagen.diagnostics import Bag, Code, did_you_mean, quoted
 from luagen.document import Array, Entry, Table, Text, Value, kind
 from luagen.model import Country, Network, Origin
@@ -62,7 +62,7 @@ def _host_and_port(url: Text, bag: Bag) -> tuple[str, int] | None:
         parts = urlsplit(url.value)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        problem = "this is not a URL"
+        problem = urls.not_a_url(url.value)
     else:
         if parts.scheme == "https":
             problem = "lighttpd speaks plain HTTP to applications"

@@ -22,11 +22,12 @@ class RuleChecker:
         self._bag = context.bag
         self._rules: dict[str, Span] = {}  # where each name stands
         self._count = 0
+        self._unnamed = False  # a name was wrong, missing or another rule's: which was meant is not known
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all rules so far, of those with mistakes too."""
-        return tuple(self._rules)
+    def names(self) -> tuple[str, ...] | None:
+        """The names of all rules so far, of those with mistakes too; None when not all are known."""
+        return None if self._unnamed else tuple(self._rules)
 
     def rules(self, entry: Entry | None) -> tuple[Rule, ...]:
         """The rules without mistakes as they stand under a key `rule`."""
@@ -66,6 +67,7 @@ class RuleChecker:
         errors = self._bag.error_count
         read = TableReader(value, RULE_KEYS, "a rule", self._bag)
         name = self._name(read)
+        self._unnamed |= name is None
         when = self._when(read)
         scope = self._context.scope
         scope.groups = captures.readable(when)
@@ -101,6 +103,8 @@ class RuleChecker:
         given = [entry for key in ACTIONS if (entry := read.entry(key)) is not None]
         given.sort(key=lambda entry: entry.span.start)
         if not given:
+            if read.meant & ACTIONS.keys():
+                return None  # a misspelt one has been reported
             listed = ", ".join(f"`{action}`" for action in ACTIONS)
             self._bag.error(
                 Code.MISSING_KEY, "a rule needs an action", read.table.span, help=f"one of {listed}"

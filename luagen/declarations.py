@@ -88,12 +88,13 @@ def _list(entry: Entry, directory: Path, bag: Bag) -> DeclaredList | None:
 
 
 def _list_of(entry: Entry, entries: ListEntries, bag: Bag) -> DeclaredList | None:
-    """The list when its entries are all networks, or all other strings."""
-    if entries.values and looks_like_network(entries.values[0]):
+    """The list when its entries are all networks, or all other strings: what most of them are was meant."""
+    count = sum(map(looks_like_network, entries.values))
+    if count and 2 * count >= len(entries.values):
         networks = _networks(entries, bag)
         if networks is None:
             return None
-        return DeclaredList(name=entry.key, span=entry.span, networks=networks)
+        return DeclaredList(name=entry.key, span=entry.span, file=entries.file, networks=networks)
     for index, value in enumerate(entries.values):
         if looks_like_network(value):
             _refuse_mixed(index, entries, bag, is_network=True)
@@ -101,7 +102,9 @@ def _list_of(entry: Entry, entries: ListEntries, bag: Bag) -> DeclaredList | Non
         if literal_text(value, entry.span, Bag()) is None:
             literal_text(value, entries.place(index), bag)  # reports it
             return None
-    return DeclaredList(name=entry.key, span=entry.span, strings=tuple(dict.fromkeys(entries.values)))
+    return DeclaredList(
+        name=entry.key, span=entry.span, file=entries.file, strings=tuple(dict.fromkeys(entries.values))
+    )
 
 
 def _networks(entries: ListEntries, bag: Bag) -> tuple[Network, ...] | None:
@@ -126,7 +129,7 @@ def _refuse_mixed(index: int, entries: ListEntries, bag: Bag, *, is_network: boo
     what = "an address or network" if is_network else "no address or network"
     bag.error(
         Code.INVALID_VALUE,
-        f"{quoted(entries.values[index])} is {what}, unlike the first entry of the list",
+        f"{quoted(entries.values[index])} is {what}, unlike other entries of the list",
         entries.place(index),
         help="a list has networks for `request.ip`, or other strings: write two lists",
     )

@@ -76,6 +76,7 @@ class Code(StrEnum):
     CAPITAL_IN_PATH = "capital-in-path", "a path is protected in one spelling only"
     UNANCHORED_PATTERN = "unanchored-pattern", "a pattern that lets requests in can match anywhere"
     CONSTANT_CONDITION = "constant-condition", "a condition is the same for every request"
+    EMPTY_LIST = "empty-list", "a list that a condition uses has no entries"
     PATH_INFO_BYPASS = "path-info-bypass", "a protected path can be reached under a longer name"
     ANONYMOUS_IDENTITY = "anonymous-identity", "identity is read where it may always be anonymous"
     FALLBACK_SUCCESS = "fallback-success", "a failure of the application would look like a success"

@@ -31,10 +31,11 @@ _UNSEEN = ("-", "bright_black")
 _MARK_WIDTH = 4
 _MAX_VALUES = 8  # of a part of a generator that are shown
 
-# What a condition reads; everything else in it follows from these.
+# What a condition reads; everything else in it follows from these, or is a hash that nobody computes by head.
 _READERS = (
     model.Field, model.Item, model.Items, model.Claim, model.ParsedInteger, model.Variable, model.Group,
 )  # fmt: skip
+_HASHES = ("percent",)
 
 
 # --- for people --------------------------------------------------------------------------------------
@@ -105,10 +106,14 @@ def _is_connective(node: Expression) -> bool:
     )
 
 
+def _is_shown(part: Expression) -> bool:
+    return isinstance(part, _READERS) or (isinstance(part, model.Call) and part.function in _HASHES)
+
+
 def _readings(node: Expression, values: dict[int, list[Value]], depth: int) -> Iterator[tuple[int, str]]:
     seen: set[str] = set()
     for part in walk.nodes(node):
-        if not isinstance(part, _READERS) or part.type is Type.STRING_MAP or id(part) not in values:
+        if not _is_shown(part) or part.type is Type.STRING_MAP or id(part) not in values:
             continue
         spelt = spell(part)
         if spelt not in seen:
@@ -131,6 +136,8 @@ def _decision_lines(request: Request, decision: Decision, width: int) -> Iterato
         yield _cut(f"the application{origin} is asked for {_plain(decision.path)}{query}", width)
         for title, name, value in _changes(request, decision):
             yield _cut(f"  {title} {name}: {value}", width)
+        if decision.body is not None:  # the application's own is not foretold
+            yield f"it answers {request.origin_status}, and a `fallback` stands in for that"
     yield f"the client gets {decision.status}"
     for field, content in decision.response_headers:
         yield _cut(f"  {_plain(field)}: {_plain(content)}", width)
@@ -239,7 +246,7 @@ def _condition_json(node: Expression, values: dict[int, list[Value]]) -> dict[st
         "reads": {
             spell(part): [_shown(value) for value in values[id(part)]]
             for part in reads
-            if isinstance(part, _READERS) and id(part) in values
+            if _is_shown(part) and id(part) in values
         },
     }
 
@@ -251,7 +258,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "rule": decision.rule,
         "status": decision.status,
         "response_headers": [[_plain(name), _plain(value)] for name, value in decision.response_headers],
-        "body": None if decision.body is None else _plain(decision.body),
+        "body": None if decision.body is None else decision.body.decode("utf-8", "backslashreplace"),
         "challenge": None if decision.challenge is None else _plain(decision.challenge[0]),
         "path": _plain(decision.path),
         "query": _plain(decision.query),

@@ -30,6 +30,7 @@ class ListEntries:
 
     values: list[str]
     place: Callable[[int], Span]
+    file: str | None = None
 
 
 def of_array(texts: list[Text]) -> ListEntries:
@@ -71,4 +72,4 @@ def _entries(source: Source, path: Text, bag: Bag) -> ListEntries | None:
     def place(index: int) -> Span:
         return Span(source, starts[index], starts[index] + len(values[index]))
 
-    return ListEntries(values, place)
+    return ListEntries(values, place, source.name)

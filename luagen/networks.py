@@ -11,6 +11,13 @@ from luagen.model import Network
 _OCTET = r"(0|[1-9][0-9]{0,2})"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(0|[1-9][0-9]?))?")
 _MAYBE = re.compile(r"[0-9A-Fa-f:.]+(?:%.*)?")  # what every address fits
+# What nobody writes who means no address: four numbers with dots, fewer with a length, and groups with colons
+# unless all are short, as in times of day, hardware addresses and fingerprints.
+_MEANT = re.compile(
+    r"[0-9]+(?:\.[0-9]+){3}(?:[/%].*)?"
+    r"|[0-9]+(?:\.[0-9]+)+/[0-9]+"
+    r"|(?=[^/%]*(?:::|[0-9A-Fa-f]{3})|.*/[0-9]+$)(?:[0-9A-Fa-f.]*:){2,}[0-9A-Fa-f.]*(?:[/%].*)?"
+)
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 
 
@@ -50,7 +57,8 @@ def _any_network(text: str) -> Network:
         try:
             corrected = ip_interface(text).network
         except ValueError:
-            raise NetworkError("this is neither an IP address nor a network") from None
+            message = "this is neither an IP address nor a network"
+            raise NetworkError(message, "such as `192.0.2.7`, `10.0.0.0/8` or `2001:db8::/32`") from None
         raise NetworkError(
             f"the address has bits outside the first {length}",
             f"write `{corrected}` for the network, or `{address}` for the address",
@@ -62,6 +70,8 @@ def _any_network(text: str) -> Network:
 
 def looks_like_network(text: str) -> bool:
     """Whether `text` was meant as an address or network, right or wrong in detail."""
+    if _MEANT.fullmatch(text) is not None:
+        return True
     address = text.partition("/")[0]
     if _MAYBE.fullmatch(address) is None:
         return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +19,7 @@ from luagen.diagnostics import Severity
 from luagen.diagnostics_output import show_diagnostics
 from luagen.failure import Failure
 from luagen.json_schema import policy_schema
-from luagen.model import Policy, SampleCaller
+from luagen.model import Policy, SampleCaller, SampleRequest
 from luagen.reference.sample import request_of
 
 EXIT_UNFIT = 1
@@ -106,18 +107,20 @@ def explain(
     if identity is not None and token is not None:
         raise click.UsageError("--identity and --token exclude each other: a request has one caller")
     policy = _policy(path)
-    try:
+    with _meant_for("--now"):
         now = int(time.time()) if when is None else given_request.moment(when)
-        caller, remarks = _caller(policy, identity, token, now)
-        request = request_of(
-            given_request.sample(
-                method, url, headers=headers, ip=ip, country=country, http_version=http_version,
-                content_length=content_length, now=now, caller=caller, origin_status=origin_status,
-            ),
-            policy.country,
-        )  # fmt: skip
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    caller, remarks = _caller(policy, identity, token, now)
+    with _meant_for("--ip"):
+        ip = given_request.address(ip)
+    with _meant_for("--header"):
+        fields = tuple(map(given_request.header, headers))
+    with _meant_for("URL"):
+        url = given_request.url_of(url)
+    sample = SampleRequest(
+        method=method, url=url, http_version=http_version, headers=fields, ip=ip, country=country,
+        content_length=content_length, now=now, variables=(), caller=caller, origin_status=origin_status,
+    )  # fmt: skip
+    request = request_of(sample, policy.country)
     if country and policy.country is None:
         remarks += ("the policy has no [country] table: --country changes nothing",)
     decided = Decider(policy).decide(request)
@@ -132,11 +135,22 @@ def explain(
         click.echo(f"note: {remark}", err=True)
 
 
+@contextmanager
+def _meant_for(parameter: str) -> Iterator[None]:
+    """What is wrong with a value, as a mistake in this option or argument."""
+    try:
+        yield
+    except ValueError as error:
+        reason = "the file is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise click.BadParameter(reason, param_hint=parameter) from error
+
+
 def _caller(
     policy: Policy, identity: TextIO | None, token: str | None, now: int
 ) -> tuple[SampleCaller | None, tuple[str, ...]]:
     if identity is not None:
-        return given_request.caller_of(identity.read(), policy), ()
+        with _meant_for("--identity"):
+            return given_request.caller_of(identity.read(), policy), ()
     if token is None:
         return None, ()
     if token.startswith("@"):
@@ -145,7 +159,8 @@ def _caller(
             token = file.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise Failure(f"cannot read `{file}`: {error}") from error
-    found = given_request.presented(token.strip().removeprefix("Bearer "), policy, now)
+    with _meant_for("--token"):
+        found = given_request.presented(token.strip().removeprefix("Bearer "), policy, now)
     return found.caller, found.remarks
 
 

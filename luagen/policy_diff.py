@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 
 from luagen import model, walk
+from luagen.actions.moved import Move
 from luagen.decide import Decider
 from luagen.model import Policy
 from luagen.reference.decision import Decision
 from luagen.reference.sample import request_of
 from luagen.spelling import spell, spell_template
+
+_MAX_SHOWN_BYTES = 200  # of a body or file; of longer ones only that they differ
 
 
 class Kind(Enum):
@@ -68,7 +72,9 @@ def _auths(policy: Policy) -> dict[str, dict[str, str]]:
 
 
 def _plain_parts(parts: Sequence[model.Auth] | Sequence[model.Origin]) -> dict[str, dict[str, str]]:
-    return {part.name: _properties(part) for part in parts}
+    return {
+        part.name: {key: text for key, text in _properties(part).items() if key != "name"} for part in parts
+    }
 
 
 def _site(site: model.Site) -> dict[str, str]:
@@ -98,16 +104,24 @@ def _rule(rule: model.Rule) -> dict[str, str]:
 
 
 def _properties(part: object) -> dict[str, str]:
-    """The fields of a dataclass in words, those without a value left out; fields of tables one by one."""
+    """The fields of a dataclass in words, those without a value left out; made of parts, one by one."""
     found: dict[str, str] = {}
     for one in fields(part):  # type: ignore[arg-type]
         value = getattr(part, one.name)
-        if one.name in ("span", "name") or value is None or value in ((), ""):
+        if one.name == "span" or value is None or value in ((), ""):
             continue
-        if isinstance(value, tuple) and all(isinstance(item, model.NamedValue) for item in value):
-            found |= {item.name: spell_template(item.value) for item in value}
-        else:
-            found[one.name] = _words(value)
+        match value:
+            case tuple() if all(isinstance(item, model.NamedValue) for item in value):
+                found |= {item.name: spell_template(item.value) for item in value}
+            case tuple() if all(isinstance(item, Move) for item in value):
+                found |= {move.path: f"{move.status} {move.to}" for move in value}
+            case _ if is_dataclass(value) and not isinstance(value, model.Node):
+                inner = _properties(value)
+                found |= {f"{one.name}.{key}": text for key, text in inner.items()}
+                if not inner:
+                    found[one.name] = type(value).__name__
+            case _:
+                found[one.name] = _words(value)
     return found
 
 
@@ -123,6 +137,10 @@ def _words(value: object) -> str:
             return str(value.value)
         case bool():
             return str(value).lower()
+        case bytes() if len(value) <= _MAX_SHOWN_BYTES and value.decode("utf-8", "replace").encode() == value:
+            return repr(value.decode())
+        case bytes():
+            return f"{len(value)} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}"
         case _:
             return str(value)
 

@@ -18,6 +18,7 @@ class DeclaredList:
 
     name: str
     span: Span  # of the key
+    file: str | None = None  # that has the entries
     strings: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
@@ -12,6 +13,7 @@ from luagen.schema import Key
 from luagen.source import Span
 
 _Word = TypeVar("_Word", bound=StrEnum)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,15}")
 
 
 class TableReader:
@@ -26,12 +28,12 @@ class TableReader:
         self.bag = bag
         self._entries = table.entries
         names = [key.name for key in keys]
-        meant: set[str] = set()
+        self.meant: set[str] = set()  # keys that unknown ones were probably to be
         for entry in table.entries.values():
             if entry.key in names:
                 continue
             found = nearest(entry.key, names)
-            meant |= {found} if found else set()
+            self.meant |= {found} if found else set()
             listed = f"there are {', '.join(f'`{name}`' for name in names)}"
             self.error(
                 Code.UNKNOWN_KEY,
@@ -41,7 +43,7 @@ class TableReader:
             )
         for key in keys:
             # A key that was probably misspelt has been reported already.
-            if key.required and key.name not in table.entries and key.name not in meant:
+            if key.required and key.name not in table.entries and key.name not in self.meant:
                 message = f"{title} needs the key `{key.name}`"
                 self.error(Code.MISSING_KEY, message, table.span, help=f"it takes {key.takes}")
 
@@ -100,6 +102,8 @@ class TableReader:
                 if least <= value <= most:
                     return value
                 self.error(Code.INVALID_VALUE, f"`{key}` is from {least} to {most}, not {value}", span)
+            case Text(value=value) as text if _INTEGER.fullmatch(value):
+                self.wrong_type(key, "an integer", text, help=f"write `{value}`")
             case other:
                 self.wrong_type(key, "an integer", other)
         return default
@@ -111,6 +115,9 @@ class TableReader:
                 return default
             case Boolean(value=value):
                 return value
+            case Text(value="true" | "false" as value) as text:
+                self.wrong_type(key, "`true` or `false`", text, help=f"write `{value}`")
+                return default
             case other:
                 self.wrong_type(key, "`true` or `false`", other)
                 return default
@@ -145,8 +152,9 @@ class TableReader:
     def error(self, code: Code, message: str, span: Span, *, help: str | None = None) -> None:
         self.bag.error(code, message, span, help=help)
 
-    def wrong_type(self, key: str, expected: str, found: Value) -> None:
-        self.error(Code.WRONG_TYPE, f"{quoted(key)} takes {expected}, not {kind(found)}", found.span)
+    def wrong_type(self, key: str, expected: str, found: Value, *, help: str | None = None) -> None:
+        message = f"{quoted(key)} takes {expected}, not {kind(found)}"
+        self.error(Code.WRONG_TYPE, message, found.span, help=help)
 
 
 def plain_text(text: Text, bag: Bag) -> str | None:

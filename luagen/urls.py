@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,6 +10,8 @@ from luagen.diagnostics import Bag, Code, quoted
 from luagen.document import Text
 
 MAX_LENGTH = 2000  # characters
+MAX_PORT = 65535
+_PORT = re.compile(r"[a-z]+://[^/?#]*:([0-9]+)(?:[/?#]|$)")
 
 
 def check(text: Text, bag: Bag, *, query_allowed: bool) -> str | None:
@@ -25,6 +28,14 @@ def check(text: Text, bag: Bag, *, query_allowed: bool) -> str | None:
     return None
 
 
+def not_a_url(url: str) -> str:
+    """Why `urlsplit`, or the port of what it gives, refuses a URL."""
+    port = _PORT.match(url)
+    if port is not None and (len(port[1]) > 5 or int(port[1]) > MAX_PORT):
+        return f"a port is at most {MAX_PORT}"
+    return "this is not a URL"
+
+
 def _problem(url: str, query_allowed: bool) -> tuple[str, str | None] | None:
     example = "such as `https://login.example.org/realms/corp`"
     if len(url) > MAX_LENGTH:
@@ -38,7 +49,7 @@ def _problem(url: str, query_allowed: bool) -> tuple[str, str | None] | None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "this is not a URL", example
+        return not_a_url(url), example
     if not host or parts.netloc.endswith(":"):
         return "this is not an absolute URL", example
     if "@" in parts.netloc:

@@ -171,7 +171,8 @@ def _from_lines(source: Source, status: int, bag: Bag) -> list[Move]:
 
 def _from_cells(cells: list[str], status: int, span: Span, bag: Bag) -> Move | None:
     if len(cells) not in (2, 3):
-        message = f"the line has {len(cells)} cells, and needs a path, a target and perhaps a status"
+        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        message = f"the line has {count}, and needs a path, a target and perhaps a status"
         bag.error(Code.INVALID_VALUE, message, span, help="a cell that holds a comma stands in double quotes")
         return None
     if len(cells) == 3 and cells[2]:

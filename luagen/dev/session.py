@@ -244,7 +244,7 @@ class Session:
             self._lighttpd.signal(signal.SIGUSR1)  # reads its configuration anew, in the same process
         self._release = release
         self._record(compilation.policy)
-        rules = _count(len(compilation.policy.rules), "rule")
+        rules = _count(len(compilation.policy.all_rules()), "rule")
         self._show(f"compiled: release {release.id} is in force, {rules}")
         self._show_failed_tests(compilation.policy)
 

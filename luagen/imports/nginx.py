@@ -1,7 +1,8 @@
 """nginx configurations and parts of them: `server` blocks, or what stands in one. Does no I/O.
 
-`rewrite`, `return` and `if` of a server come before those of its locations. Each plain name of a server is a
-site; masks and patterns become conditions. What a server listens on says whether its requests come over TLS.
+`rewrite`, `return` and `if` of a server come before those of its locations. The plain names of a server are
+one site, as far as no other server has only some of them; masks and patterns become conditions. What a server
+listens on says whether its requests come over TLS.
 """
 
 from __future__ import annotations
@@ -9,17 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from luagen.imports import nginx_locations, nginx_maps, nginx_statements, nginx_syntax, quoting, redirects
+from luagen.imports import (
+    nginx_locations,
+    nginx_maps,
+    nginx_others,
+    nginx_statements,
+    nginx_syntax,
+    quoting,
+    redirects,
+)
 from luagen.imports.nginx_maps import Map
 from luagen.imports.nginx_statements import Place, Statements
 from luagen.imports.nginx_syntax import Directive
 from luagen.imports.regex import Pattern
-from luagen.imports.result import Item, Note, NotTranslatable, Origin, Section, Untranslated
+from luagen.imports.result import (
+    Entry,
+    Item,
+    Note,
+    NotTranslatable,
+    Origin,
+    Refusal,
+    Rule,
+    Section,
+    Untranslated,
+)
 
-# Files that only set parameters of an application or types: nothing in them redirects.
-_HARMLESS_INCLUDES = ("mime.types", "fastcgi_params", "fastcgi.conf", "proxy_params", "uwsgi_params",
-                      "scgi_params", "fastcgi-php.conf", "options-ssl-nginx.conf")  # fmt: skip
-_SAID_ELSEWHERE = frozenset({"server", "http", "map", "location", "server_name", "listen", "include"})
+_SAID_ELSEWHERE = frozenset({"server", "http", "map", "location", "server_name", "listen"})
 
 
 def read(text: str) -> list[Section]:
@@ -40,7 +56,8 @@ class _Reader:
         self._left_out: dict[str, Directive] = {}
         self._maps: dict[str, Map] = {}
         self._servers = [one for one in self._directives if one.name == "server" and one.block is not None]
-        self._named = sorted({name for server in self._servers for name in _plain_names(server)})
+        self._sites = _sites(self._servers)
+        self._named = sorted(self._sites)
         for one in self._directives:
             self._read_map(one)
         self._statements = Statements(self._maps)
@@ -55,8 +72,8 @@ class _Reader:
         shared.items = [*self._unused_maps(), *shared.items]
         notes: list[Item] = [*self._remarks]
         if self._left_out:
-            names = ", ".join(f"`{name}`" for name in sorted(self._left_out))
             first = min(self._left_out.values(), key=lambda one: one.line)
+            names = nginx_others.left_out(self._left_out)
             notes.append(Note(first.origin, f"not about redirects, left out: {names}"))
         shared.items = [*notes, *shared.items]
         return [section for section in sections if section.items]
@@ -89,8 +106,13 @@ class _Reader:
         conditions = _scheme_conditions(block)
         plain = _plain_names(server)
         # `$server_name` is the first name, as it is written.
-        place = Place(conditions=conditions, server_name=names[0] if names[:1] == plain[:1] else None)
-        sections = [Section(name, self._block(block, replace(place, host=name))) for name in plain]
+        place = Place(
+            conditions=conditions, server_name=names[0] if names and names[:1] == plain[:1] else None
+        )
+        sections = [
+            Section(hosts[0], self._block(block, replace(place, hosts=hosts)), hosts[1:])
+            for hosts in dict.fromkeys(self._sites[name] for name in plain)
+        ]
         for name in names:
             if name.lower() in plain:
                 continue
@@ -107,6 +129,8 @@ class _Reader:
             sections.append(
                 Section(None, self._block(block, replace(place, conditions=(*host, *conditions))))
             )
+        if any(isinstance(one, Entry | Rule | Refusal) for section in sections for one in section.items):
+            sections[0].items[:0] = _scheme_note(server, conditions)
         return sections
 
     def _host_conditions(self, name: str) -> tuple[str, ...]:
@@ -138,15 +162,15 @@ class _Reader:
         """What stands in a server, or could: its statements, then its locations."""
         directives = list(directives)
         found: list[Item] = []
-        for one in directives:
-            if one.name == "include" and not (one.args and one.args[0].endswith(_HARMLESS_INCLUDES)):
-                found.append(Untranslated(one.origin, "the included file was not read"))
-            elif one.name not in nginx_statements.NAMES and one.name not in _SAID_ELSEWHERE:
+        found += nginx_others.hidden_redirects(one for one in directives if one.name != "location")
+        for one in nginx_others.unrelated(directives):
+            if one.name not in nginx_statements.NAMES and one.name not in _SAID_ELSEWHERE:
                 self._left_out.setdefault(one.name, one)
         found += self._statements.items(directives, place)
         locations = [one for one in directives if one.name == "location"]
-        if any(nginx_statements.ends(one) for one in directives):
-            return found  # no request reaches a location
+        end = nginx_statements.deciding(directives, place)
+        if end is not None:
+            return [*found, *(nginx_statements.never_reached(one, end) for one in locations)]
         found += nginx_locations.items(locations, place, self._statements)
         return found
 
@@ -156,6 +180,30 @@ def _plain_names(server: Directive) -> list[str]:
     names = [name for one in server.block or () if one.name == "server_name" for name in one.args]
     plain = [name.lower() for name in names if name not in ("_", "") and not name.startswith(("~", ".", "*"))]
     return list(dict.fromkeys(name for name in plain if "*" not in name))
+
+
+def _sites(servers: list[Directive]) -> dict[str, tuple[str, ...]]:
+    """For each plain name those that all the same servers have: they are one site."""
+    having: dict[str, list[int]] = {}
+    for number, server in enumerate(servers):
+        for name in _plain_names(server):
+            having.setdefault(name, []).append(number)
+    return {
+        name: tuple(other for other, theirs in having.items() if theirs == numbers)
+        for name, numbers in having.items()
+    }
+
+
+def _scheme_note(server: Directive, conditions: tuple[str, ...]) -> list[Item]:
+    """That the condition for what the server listens on depends on who is in front of lighttpd."""
+    if not conditions:
+        return []
+    listen = next((one for one in server.block or () if one.name == "listen"), server)
+    text = (
+        f"each rule of this server asks for `{conditions[0]}`, by its `listen`; behind a front that ends "
+        "TLS the scheme is what mod_extforward says"
+    )
+    return [Note(listen.origin, text)]
 
 
 def _scheme_conditions(block: Iterable[Directive]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from luagen.imports import nginx_statements, quoting
+from luagen.imports import nginx_others, nginx_statements, quoting
 from luagen.imports.nginx_statements import NAMES, Place, Statements
 from luagen.imports.nginx_syntax import Directive
 from luagen.imports.regex import PathShape, Pattern
-from luagen.imports.result import Item, NotTranslatable, Untranslated
+from luagen.imports.result import Item, Note, NotTranslatable, Untranslated
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class _Location:
 
     @property
     def redirects(self) -> bool:
-        """Whether there is something to translate in it."""
-        return any(one.name in NAMES or one.name == "location" for one in self.directive.block or ())
+        return has_redirects(self.directive)
 
     @property
     def decides(self) -> bool:
@@ -51,24 +50,73 @@ def items(directives: Iterable[Directive], place: Place, statements: Statements)
         try:
             locations.append(_location(directive))
         except NotTranslatable as error:
-            found.append(Untranslated(directive.origin, str(error)))
+            if has_redirects(directive):
+                found.append(Untranslated(directive.origin, str(error)))
+            else:
+                found += _without_redirects(directive, [])
     locations.sort(key=_rank)
+    rules: dict[int, list[Item]] = {}
+    spared_by: dict[int, list[int]] = {}  # for the id of a location the lines of those that leave it out
     for index, one in enumerate(locations):
         if not one.redirects:
             continue
         try:
-            conditions = tuple(_others(one, locations[:index], locations[index + 1 :]))
+            others = _others(one, locations[:index], locations[index + 1 :])
+            conditions = tuple(_none_of(others))
         except NotTranslatable as error:
-            found.append(Untranslated(one.directive.origin, str(error)))
+            rules[index] = [Untranslated(one.directive.origin, str(error))]
             continue
+        for other in others:
+            spared_by.setdefault(id(other), []).append(one.directive.line)
         inner = replace(place, paths=one.paths, conditions=(*place.conditions, *conditions))
-        found += statements.items(one.directive.block or (), inner)
-        found += [
-            Untranslated(nested.origin, "locations in locations have no counterpart")
-            for nested in one.directive.block or ()
-            if nested.name == "location"
-        ]
+        rules[index] = _with_redirects(one.directive, inner, statements)
+    for index, one in enumerate(locations):
+        if one.redirects:
+            found += rules[index]
+        else:
+            found += _without_redirects(one.directive, sorted(spared_by.get(id(one), [])))
     return found
+
+
+def has_redirects(location: Directive) -> bool:
+    """Whether there is something to translate in it, or in a location in it."""
+    block = location.block or ()
+    return any(one.name in NAMES or (one.name == "location" and has_redirects(one)) for one in block)
+
+
+def _with_redirects(directive: Directive, place: Place, statements: Statements) -> list[Item]:
+    block = directive.block or ()
+    found = [*nginx_others.hidden_redirects(block), *statements.items(block, place)]
+    names = _other_names(directive)
+    if names:
+        text = f"not about redirects, left out: {nginx_others.left_out(names)}"
+        found.append(Note(directive.origin, text))
+    return [
+        *found,
+        *(
+            Untranslated(nested.origin, "locations in locations have no counterpart")
+            for nested in block
+            if nested.name == "location"
+        ),
+    ]
+
+
+def _without_redirects(directive: Directive, spared_by: list[int]) -> list[Item]:
+    """What is to be said of a location that only takes requests away from those in the lines `spared_by`."""
+    text = f"no redirects in `{' '.join((directive.name, *directive.args))}`"
+    names = _other_names(directive)
+    if names:
+        text += f", left out: {nginx_others.left_out(names)}"
+    if spared_by:
+        lines = ", ".join(map(str, spared_by))
+        text += f"; its requests stay out of the rules for line{'s' if len(spared_by) > 1 else ''} {lines}"
+    return [*nginx_others.hidden_redirects(directive.block or ()), Note(directive.origin, text)]
+
+
+def _other_names(directive: Directive) -> list[str]:
+    """The names of what stands in a location and is said nowhere else."""
+    said = NAMES | {"location"} if has_redirects(directive) else NAMES
+    return [one.name for one in nginx_others.unrelated(directive.block or ()) if one.name not in said]
 
 
 def _location(directive: Directive) -> _Location:
@@ -95,33 +143,39 @@ def _rank(location: _Location) -> tuple[int, int]:
     return (1 if location.before_patterns else 3), -len(location.prefix)
 
 
-def _others(one: _Location, earlier: list[_Location], later: list[_Location]) -> Iterable[str]:
-    """Conditions that leave out the requests of other locations that no earlier rule has decided."""
-    open_ones = [other for other in earlier if not other.decides] + later
-    exact = [
-        other.paths.path
-        for other in open_ones
-        if isinstance(other.paths, PathShape) and other.is_exact and _fits(one, other.paths.path)
-    ]
-    if exact and not one.is_exact:
-        paths = quoting.strings(exact) if len(exact) > 1 else quoting.constant(exact[0])
-        yield f"request.path {'not in' if len(exact) > 1 else '!='} {paths}"
+def _others(one: _Location, earlier: list[_Location], later: list[_Location]) -> list[_Location]:
+    """The locations that take requests away from this one and that no earlier rule has decided.
+
+    Raises NotTranslatable.
+    """
     if one.is_exact:
-        return
-    longer = [
-        other.prefix
-        for other in open_ones
-        if other.prefix is not None and other.prefix != one.prefix and _hides(other, one)
+        return []
+    found = [
+        other
+        for other in [*(other for other in earlier if not other.decides), *later]
+        if (isinstance(other.paths, PathShape) and other.is_exact and _fits(one, other.paths.path))
+        or (other.prefix is not None and other.prefix != one.prefix and _hides(other, one))
     ]
-    if longer:
-        prefixes = quoting.strings(longer) if len(longer) > 1 else quoting.constant(longer[0])
-        yield f"not request.path.startswith({prefixes})"
     if one.prefix is None:
         _refuse_longer_below(earlier, later)
-    if one.before_patterns:
-        return
-    for other in earlier:
-        if isinstance(other.paths, Pattern) and not other.decides:
+    if not one.before_patterns:
+        found += [other for other in earlier if isinstance(other.paths, Pattern) and not other.decides]
+    return found
+
+
+def _none_of(others: list[_Location]) -> Iterable[str]:
+    """Conditions that leave out the requests of these locations. Raises NotTranslatable."""
+    shapes = [other.paths for other in others if isinstance(other.paths, PathShape)]
+    exact = [paths.path for paths in shapes if paths.exact]
+    if exact:
+        paths = quoting.strings(exact) if len(exact) > 1 else quoting.constant(exact[0])
+        yield f"request.path {'not in' if len(exact) > 1 else '!='} {paths}"
+    prefixes = [paths.path for paths in shapes if not paths.exact]
+    if prefixes:
+        texts = quoting.strings(prefixes) if len(prefixes) > 1 else quoting.constant(prefixes[0])
+        yield f"not request.path.startswith({texts})"
+    for other in others:
+        if isinstance(other.paths, Pattern):
             yield f"not matches({quoting.pattern(other.paths.text())}, request.path)"
 
 

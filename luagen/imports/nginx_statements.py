@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from luagen.imports import nginx_maps, nginx_values, quoting, redirects
+from luagen.imports import nginx_maps, nginx_others, nginx_values, quoting, redirects
 from luagen.imports.nginx_maps import Map
+from luagen.imports.nginx_others import ABSOLUTE
 from luagen.imports.nginx_syntax import Directive
 from luagen.imports.redirects import Group, Redirect
 from luagen.imports.regex import PathShape, Pattern, shape
@@ -34,7 +35,7 @@ class Place:
     paths: PathShape | Pattern = _EVERY_PATH
     conditions: tuple[str, ...] = ()
     server_name: str | None = None  # what `$server_name` is
-    host: str | None = None  # the only host of these requests
+    hosts: tuple[str, ...] = ()  # those of these requests, when they are known
     captures: tuple[Pattern, str] | None = None  # of `if ($variable ~ …)`: the pattern, and the field
 
 
@@ -48,20 +49,15 @@ class Statements:
     def items(self, directives: Iterable[Directive], place: Place) -> list[Item]:
         """The items for statements in their order; other directives are passed over."""
         found: list[Item] = []
-        ended: Directive | None = None
-        for directive in directives:
-            if directive.name not in NAMES:
-                continue
-            if ended is not None:
-                found.append(Note(directive.origin, f"never reached: line {ended.line} decides first"))
-                continue
+        directives = [directive for directive in directives if directive.name in NAMES]
+        end = deciding(directives, place)
+        last = len(directives) if end is None else directives.index(end) + 1
+        for directive in directives[:last]:
             try:
                 found += self._statement(directive, place)
             except NotTranslatable as error:
                 found.append(Untranslated(directive.origin, str(error)))
-            if ends(directive):
-                ended = directive
-        return found
+        return found + [never_reached(directive, end) for directive in directives[last:] if end is not None]
 
     def for_map(self, one: Map, status: int, place: Place, template: str, name: str) -> list[Item]:
         """The items for a map whose variable `name` stands in the target `template`."""
@@ -87,7 +83,7 @@ class Statements:
             case "rewrite":
                 return self._rewrite(directive, place)
             case "if":
-                return self._if(directive, place)
+                return [*_beside(directive), *self._if(directive, place)]
             case "set":
                 raise NotTranslatable("variables of nginx have no counterpart")
             case _:
@@ -140,7 +136,7 @@ class Statements:
         if len(args) not in (2, 3):
             raise NotTranslatable("a `rewrite` has a pattern, a target and at most one flag")
         text, flag = args[1], args[2] if len(args) == 3 else ""
-        if flag not in ("permanent", "redirect") and not text.startswith(("http://", "https://", "$scheme")):
+        if flag not in ("permanent", "redirect") and not text.startswith(ABSOLUTE):
             raise NotTranslatable(
                 "a rewrite inside the server is no redirect; rules below it see the old path"
             )
@@ -164,15 +160,11 @@ class Statements:
     def _if(self, directive: Directive, place: Place) -> list[Item]:
         block = directive.block or ()
         variable, operator, operand = nginx_values.condition(directive.args)
-        if operator in ("=", "!=") and variable in ("host", "http_host") and place.host is not None:
-            is_it = (operand.lower() == place.host) is (operator == "=")
-            return self.items(block, place) if is_it else []  # never true of this host
         if operator in ("=", "!="):
-            inner = replace(
-                place,
-                conditions=(*place.conditions, *nginx_values.comparison(variable, operator, operand)),
-            )
-            return self.items(block, inner)
+            compared = _compared(place, variable, operator, operand)
+            if compared is None:
+                return [Note(directive.origin, "left out: it is true of no host of the server")]
+            return self.items(block, compared)
         if operator:
             pattern = Pattern(operand.strip("\"'"), ignore_case=operator.endswith("*"))
             if variable == "request_uri":
@@ -197,10 +189,63 @@ def ends(directive: Directive) -> bool:
         return "$" not in "".join(directive.args[:1])
     return (
         directive.name == "rewrite"
-        and len(directive.args) == 3
+        and len(directive.args) in (2, 3)
         and redirects.fits_every_path(directive.args[0])
-        and directive.args[2] in ("permanent", "redirect")
+        and (directive.args[-1] in ("permanent", "redirect") or directive.args[1].startswith(ABSOLUTE))
     )
+
+
+def _beside(directive: Directive) -> list[Item]:
+    """What is to be said of an `if`'s other directives."""
+    block = [one for one in directive.block or () if one.name not in NAMES]
+    found = nginx_others.hidden_redirects(block)
+    names = [one.name for one in nginx_others.unrelated(block)]
+    if names:
+        text = f"not about redirects, left out: {nginx_others.left_out(names)}"
+        found.append(Note(directive.origin, text))
+    return found
+
+
+def deciding(directives: Iterable[Directive], place: Place) -> Directive | None:
+    """The statement that leaves no request to what stands after it."""
+    left = set(place.hosts)
+    for directive in directives:
+        if ends(directive):
+            return directive
+        if directive.name != "if" or not any(ends(one) for one in directive.block or ()):
+            continue
+        try:
+            variable, operator, operand = nginx_values.condition(directive.args)
+            inner = _compared(place, variable, operator, operand) if operator in ("=", "!=") else None
+        except NotTranslatable:
+            continue
+        if inner is None:
+            continue
+        if inner == place:
+            return directive
+        if inner.hosts != place.hosts:
+            left.difference_update(inner.hosts)
+            if not left:
+                return directive
+    return None
+
+
+def never_reached(directive: Directive, end: Directive) -> Note:
+    return Note(directive.origin, f"never reached: line {end.line} decides first")
+
+
+def _compared(place: Place, variable: str, operator: str, operand: str) -> Place | None:
+    """The part of the place where a comparison holds; None when that is nowhere. Raises NotTranslatable."""
+    hosts = place.hosts
+    if hosts and variable in ("host", "http_host") and "$" not in operand:
+        hosts = tuple(host for host in hosts if (host == operand.lower()) is (operator == "="))
+        if not hosts:
+            return None
+        if hosts == place.hosts:
+            return place
+    conditions = nginx_values.comparison(variable, operator, operand)
+    new = [condition for condition in conditions if condition not in place.conditions]
+    return replace(place, hosts=hosts, conditions=(*place.conditions, *new))
 
 
 def _code_and_text(args: tuple[str, ...]) -> tuple[int, str | None]:

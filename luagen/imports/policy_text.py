@@ -97,6 +97,7 @@ class _Writer:
         self._untranslated: dict[Untranslated, None] = {}  # in their order, each once
         self._notes: dict[Note, None] = {}
         self._names: set[str] = set()
+        self._sites: set[str] = set()  # those whose further hosts are written
         self._redirects = 0
 
     def write(self, sections: list[Section]) -> Import:
@@ -112,6 +113,7 @@ class _Writer:
     def _section(self, section: Section) -> Iterator[str]:
         """Blocks of lines; each ends with a line end, and a blank line stands between them."""
         table = "rule" if section.host is None else f"site.{quoting.key(section.host)}.rule"
+        yield from self._hosts(section)
         group = _Group()
         always = _Decided()  # by entries without conditions
         remarks: list[str] = []  # since the last entry: they stand before the next one, or after the table
@@ -137,6 +139,15 @@ class _Writer:
                     group, remarks = _Group(), []
                     yield self._rule(item, table)
         yield from self._closed(group, table, remarks)
+
+    def _hosts(self, section: Section) -> Iterator[str]:
+        """The table that says for which further hosts the site's rules are, before the first of them."""
+        if section.host is None or not section.further_hosts or section.host in self._sites:
+            return
+        if any(isinstance(item, Entry | Rule | Refusal) for item in section.items):
+            self._sites.add(section.host)
+            hosts = ", ".join(quoting.toml(host) for host in section.further_hosts)
+            yield f"[site.{quoting.key(section.host)}]\nhosts = [{hosts}]\n"
 
     def _closed(self, group: _Group, table: str, remarks: list[str]) -> Iterator[str]:
         """The table of the group, and the remarks that stand after it."""

@@ -74,10 +74,11 @@ Item = Entry | Rule | Refusal | Untranslated | Note
 
 @dataclass(slots=True)
 class Section:
-    """Items in the order in which they are tried; of one host, or (None) of all."""
+    """Items in the order in which they are tried; of one host and `further_hosts`, or (None) of all."""
 
     host: str | None
     items: list[Item] = field(default_factory=list)
+    further_hosts: tuple[str, ...] = ()
 
 
 class NotTranslatable(Exception):

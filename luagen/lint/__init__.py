@@ -20,7 +20,7 @@ from luagen.scope import Scope
 
 def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
     """Reports into `bag`; the policy has no mistakes."""
-    conditions.lint(policy, bag)
+    conditions.lint(policy, scope, bag)
     reachability.lint(policy, bag)
     overwriting.lint(policy, bag)
     redirecting.lint(policy, bag)

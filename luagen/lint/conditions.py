@@ -1,10 +1,10 @@
-"""Conditions that are the same for every request, and identities that nobody is asked for."""
+"""Conditions that are the same for every request, empty lists, and identities that nobody is asked for."""
 
 from __future__ import annotations
 
 from luagen import ir
 from luagen.actions import Require
-from luagen.diagnostics import Bag, Code
+from luagen.diagnostics import Bag, Code, quoted
 from luagen.lower_values import lower_expression
 from luagen.model import (
     Affix,
@@ -14,15 +14,20 @@ from luagen.model import (
     Expression,
     Field,
     Literal,
+    NetworkSet,
     Policy,
     Rule,
     StringSet,
     Type,
 )
+from luagen.scope import DeclaredList, Scope
 from luagen.walk import identity_read, nodes
 
 
-def lint(policy: Policy, bag: Bag) -> None:
+def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
+    for declared in scope.lists.values():
+        if declared is not None and declared.name in scope.used and not declared.strings + declared.networks:
+            _empty_list(declared, bag)
     for rule in policy.all_rules():
         _constant_condition(rule, bag)
         if isinstance(rule.action, Require):
@@ -62,7 +67,7 @@ def _constant_condition(rule: Rule, bag: Bag) -> None:
         if condition is None or condition.span == rule.span:
             continue
         value = constant(condition)
-        if value is not None and not _reads_a_switch(condition):
+        if value is not None and not _reads_a_switch(condition) and not _reads_an_empty_list(condition):
             help_text = f"leave out `{key}`" if value else "remove the rule, or say when it is meant"
             if key == "that" and not value:
                 help_text = "`respond = { status = 403 }` refuses everybody"
@@ -73,6 +78,24 @@ def _constant_condition(rule: Rule, bag: Bag) -> None:
 def _reads_a_switch(condition: Expression) -> bool:
     """Whether it is constant because of `[env]`, where people change it."""
     return any(isinstance(node, Literal) and node.name is not None for node in nodes(condition))
+
+
+def _empty_list(declared: DeclaredList, bag: Bag) -> None:
+    where = "" if declared.file is None else f": {quoted(declared.file)} has no entries"
+    bag.warning(
+        Code.EMPTY_LIST,
+        f"the list {quoted(declared.name)} is empty{where}",
+        declared.span,
+        help=f"nothing is ever `in {declared.name}`: add entries, or remove what uses it",
+    )
+
+
+def _reads_an_empty_list(condition: Expression) -> bool:
+    """Whether it may be constant because of a declared list, which has a warning of its own."""
+    return any(
+        isinstance(node, StringSet | NetworkSet) and node.name is not None and not node.values
+        for node in nodes(condition)
+    )
 
 
 def _that_without_auth(action: Require, bag: Bag) -> None:

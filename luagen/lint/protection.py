@@ -31,7 +31,7 @@ from luagen.walk import operands
 
 _PATHS = ("request.path", "request.raw_path")
 _NAMES = (*_PATHS, "request.host")
-_REFUSALS = (401, 403, 404, 410, 451)
+_REFUSALS = (401, 403, 404)  # 410 and 451 say that there is nothing to protect
 _CAPITAL = re.compile("[A-Z]")
 _ENDS = (tree.Assertion.TEXT_END, tree.Assertion.LAST_LINE_END)
 _STARTS = (tree.Assertion.TEXT_START,)

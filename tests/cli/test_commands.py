@@ -51,7 +51,8 @@ def test_check_says_what_ends_at_default() -> None:
     assert result.stdout == (
         f"{QUICKSTART}: 15 rules, 1 auth; what none of `no dotfiles`, `the old address moved`, "
         "`short links`, `status is for the office`, `closed for repairs`, `members sign in` and 1 more "
-        'decides ends at `default = "pass"`; no `require` covers `/status`, `/status/*`\n'
+        'decides ends at `default = "pass"`; no `require` covers `/archive`, `/archive/*`, `/status`, '
+        "`/status/*`\n"
     )
 
 

@@ -155,9 +155,18 @@ def test_a_token_is_taken_as_if_it_were_valid() -> None:
         (["--identity", "-", "--token", "x"], "--identity and --token exclude each other"),
         (["--token", "x"], "the token is no JWT"),
         (["--token", token(iss="https://other")], "no [auth] table for the token's issuer `https://other`"),
-        (["-H", "nonsense"], "`nonsense` is no header field"),
-        (["--ip", "nobody"], "'nobody' does not appear to be an IPv4 or IPv6 address"),
-        (["--now", "2026-01-01T00:00:00"], "has no offset"),
+        (["--identity", "-"], 'for --identity: an identity is a JSON object with a `sub`, such as {"sub": '),
+        (["-H", "nonsense"], "for --header: `nonsense` is no header field, such as `Accept: text/html`"),
+        (["-H", "a b: c"], "for --header: `a b: c` is no header field"),
+        (["--ip", "1.2.3"], "for --ip: `1.2.3` is not an IP address, such as `192.0.2.7` or `2001:db8::7`"),
+        (["--ip", "fe80::1%eth0"], "for --ip: `fe80::1%eth0` is not an IP address"),
+        (["--now", "2026-01-01T00:00:00"], "for --now: `2026-01-01T00:00:00` has no offset"),
+        (
+            ["--now", "yesterday"],
+            "for --now: `yesterday` is no point in time since 1970, such as `2026-12-24",
+        ),
+        (["--now", "1" * 12], "is no point in time"),
+        (["--now", "1969-12-31T00:00:00Z"], "is no point in time"),
     ],
 )
 def test_explain_refuses(arguments: list[str], message: str) -> None:
@@ -165,6 +174,52 @@ def test_explain_refuses(arguments: list[str], message: str) -> None:
     result = invoke("explain", "GET", "/", *arguments, input="{}")
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("identity", "message"),
+    [
+        (b'{"sub": "a",}', "line 1, column 13 is not JSON"),
+        (b"\xff", "the file is not UTF-8"),
+        (b'{"sub": "a", "roles": 3}', "`roles` is a string or an array of strings"),
+        (b'{"sub": "a", "claims": []}', "`claims` is an object"),
+        (b'{"sub": "a", "provider": "x"}', "`provider` is none of the policy's [auth] tables: corp"),
+    ],
+)
+def test_explain_refuses_identities(identity: bytes, message: str) -> None:
+    write(POLICY)
+    Path("who.json").write_bytes(identity)
+    result = invoke("explain", "GET", "/", "--identity", "who.json")
+    assert result.exit_code == 2
+    assert f"Invalid value for --identity: {message}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("shop.example.org/x", "`shop.example.org/x`: this is not a URL, such as `https://shop"),
+        ("http://shop.example.org:91010/", "a port is at most 65535"),
+        ("https:///x", "this is not a URL"),
+    ],
+)
+def test_explain_refuses_urls(url: str, message: str) -> None:
+    write(POLICY)
+    result = invoke("explain", "GET", url)
+    assert result.exit_code == 2
+    assert "Invalid value for URL: " in result.stderr
+    assert message in result.stderr
+
+
+def test_explain_shows_what_percent_has_computed() -> None:
+    rule = "[[rule]]\nname = 'half'\nwhen = 'percent(request.path) < 50'\nset_env = { A = '' }\n"
+    write(f"default = 'pass'\n{rule}")
+    lines = [line.strip() for line in invoke("explain", "GET", "/abc").stdout.splitlines()]
+    assert "percent(request.path) = 16" in lines
+    report = json.loads(invoke("explain", "GET", "/abc", "--json").stdout)
+    assert report["rules"][0]["condition"]["reads"] == {
+        "percent(request.path)": ["16"],
+        "request.path": ['"/abc"'],
+    }
 
 
 def test_explain_says_what_changes_nothing() -> None:
@@ -252,6 +307,53 @@ def test_no_difference_is_silent_about_spelling() -> None:
     write(POLICY.replace('"/." in request.path or', '("/."   in request.path)  or'), "b.toml")
     result = invoke("diff", "a.toml", "b.toml", "--exit-code")
     assert (result.exit_code, result.stdout) == (0, "no differences\n")
+
+
+BODIES = """
+default = "pass"
+[origin.one]
+url = "http://127.0.0.1:3001"
+[origin.two]
+url = "http://127.0.0.1:3002"
+[[rule]]
+name = "moved"
+redirects = { entries = { "/a" = "/b", "/c" = "/d" } }
+[[rule]]
+name = "sorry"
+fallback = { on = [404], status = 404, body = "gone" }
+[[rule]]
+name = "app"
+origin = "one"
+[[rule]]
+name = "closed"
+respond = { status = 503, body = "closed" }
+"""
+
+
+def test_a_comment_makes_no_difference() -> None:
+    Path("a.toml").write_text(BODIES)
+    Path("b.toml").write_text("# what is new is a comment\n" + BODIES)
+    result = invoke("diff", "a.toml", "b.toml", "--exit-code")
+    assert (result.exit_code, result.stdout) == (0, "no differences\n")
+
+
+def test_what_differs_inside_actions() -> None:
+    Path("a.toml").write_text(BODIES)
+    changed = (
+        BODIES.replace('"/d"', '"/e"').replace("gone", "not here").replace('origin = "one"', 'origin = "two"')
+    )
+    Path("b.toml").write_text(changed)
+    assert invoke("diff", "a.toml", "b.toml").stdout.splitlines() == [
+        '~ rule "moved"  changed',
+        "    - redirects./c  302 /d",
+        "    + redirects./c  302 /e",
+        '~ rule "sorry"  changed',
+        "    - fallback.answer.body  'gone'",
+        "    + fallback.answer.body  'not here'",
+        '~ rule "app"  changed',
+        "    - origin.name  one",
+        "    + origin.name  two",
+    ]
 
 
 def test_what_differs() -> None:

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.system
 
 #: POLICY with one more rule
 GONE = (
-    POLICY + '[[rule]]\nname = "gone"\nwhen = \'request.path == "/page.txt"\'\nrespond = { status = 403 }\n'
+    POLICY
+    + '[[rule]]\nname = "gone"\nwhen = \'under(request.path, "/page.txt")\'\nrespond = { status = 403 }\n'
 )
 
 

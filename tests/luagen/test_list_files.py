@@ -50,6 +50,8 @@ def refused(directory: Path, content: str | bytes) -> tuple[Diagnostic, ...]:
         ("two words\n", ("two words",)),
         ("a\nb\na\n", ("a", "b")),
         ("\u00e9\n", ("\u00e9",)),
+        ("12:30:00\naa:bb:cc:dd:ee:ff\n", ("12:30:00", "aa:bb:cc:dd:ee:ff")),
+        ("1.2\n1.2.3\n10.0.0.1:80\n", ("1.2", "1.2.3", "10.0.0.1:80")),
     ],
 )
 def test_lines(tmp_path: Path, content: str, values: tuple[str, ...]) -> None:
@@ -67,7 +69,14 @@ def test_networks(tmp_path: Path) -> None:
     [
         ("10.0.0.0/8\n\n  10.0.0.1/8 # x\n", Code.INVALID_NETWORK, 3, 3, "10.0.0.1/8"),
         ("10.0.0.0/8\nhost\n", Code.INVALID_VALUE, 2, 1, "host"),
-        ("host\n 10.0.0.0/8\n", Code.INVALID_VALUE, 2, 2, "10.0.0.0/8"),
+        ("host\nother\n 10.0.0.0/8\n", Code.INVALID_VALUE, 3, 2, "10.0.0.0/8"),
+        ("300.1.2\n10.0.0.0/8\n", Code.INVALID_VALUE, 1, 1, "300.1.2"),
+        ("300.1.2.3\n10.0.0.0/8\n", Code.INVALID_NETWORK, 1, 1, "300.1.2.3"),
+        ("300.1.2.3\n", Code.INVALID_NETWORK, 1, 1, "300.1.2.3"),
+        ("10.1/16\n", Code.INVALID_NETWORK, 1, 1, "10.1/16"),
+        ("2001:db8:/32\n", Code.INVALID_NETWORK, 1, 1, "2001:db8:/32"),
+        ("2001:db8:1:2\n", Code.INVALID_NETWORK, 1, 1, "2001:db8:1:2"),
+        ("1::2::3%x\n", Code.INVALID_NETWORK, 1, 1, "1::2::3%x"),
         ("\ufeff10.0.0.0/8\n", Code.INVALID_ENCODING, 1, 1, "\ufeff"),
         ("a\nb\0\n", Code.INVALID_ENCODING, 2, 2, "\0"),
         (b"a\nb\xff\n", Code.INVALID_ENCODING, 2, 2, ""),
