@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from luagen.check import check_text
-from luagen.model import Expression, Literal, Policy
+from luagen.model import Expression, Literal, Node, Policy, Variable
 from luagen.spelling import spell, spell_template
 from tests.system.processes import REPOSITORY
 
@@ -25,13 +27,28 @@ def respelt(when: Expression, head: str) -> Expression:
     return checked(head + "\n" + rule).rules[0].when
 
 
+def numbered_anew(part: Any, numbers: dict[int, int]) -> Any:
+    """An expression with its variables counted from 0: which numbers they have is the checker's affair."""
+    match part:
+        case Variable():
+            return replace(part, number=numbers.setdefault(part.number, len(numbers)))
+        case tuple():
+            return tuple(numbered_anew(one, numbers) for one in part)
+        case Node():
+            inner = {one.name: numbered_anew(getattr(part, one.name), numbers) for one in fields(part)}
+            return replace(part, **inner)
+        case _:
+            return part
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_a_spelt_condition_means_the_same(case: Path) -> None:
     text = case.read_text().partition("\n=== request\n")[0]
     head = text.partition("\n[[rule]]")[0].partition("\n[site.")[0]
     for rule in checked(text).all_rules():
         if not isinstance(rule.when, Literal):
-            assert respelt(rule.when, head) == rule.when, spell(rule.when)
+            again = numbered_anew(respelt(rule.when, head), {})
+            assert again == numbered_anew(rule.when, {}), spell(rule.when)
 
 
 @pytest.mark.parametrize(
