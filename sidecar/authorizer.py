@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, assert_never
 
 from sidecar.clock import Clock
-from sidecar.decide import decide, decide_introspected
+from sidecar.decide import MAX_IDENTITY_BYTES, decide, decide_introspected
 from sidecar.decision import (
     Allow,
     BadRequest,
@@ -126,6 +126,8 @@ class Authorizer:
         return outcome
 
     def _finish(self, request: Request | None, decision: Decision) -> bytes:
+        if request is not None and isinstance(decision, Allow):
+            decision = decision._replace(current_identity=self._current_identity(request, decision))
         match decision:
             case Allow():
                 self._metrics.allowed.inc()
@@ -142,6 +144,18 @@ class Authorizer:
         if request is None:
             return respond(decision, release="", nonce="", accept=b"")
         return respond(decision, release=request.release, nonce=request.nonce, accept=request.accept)
+
+    def _current_identity(self, request: Request, allowed: Allow) -> str:
+        """Who the caller is for the release in force, when that is not the one that asked: by the time the
+        answer arrives, lighttpd may have the new rules. Nothing is fetched for it."""
+        current = self._releases.current
+        if current.settings.release == request.release:
+            return ""
+        outcome = self._decide(request, current, final=True)
+        if not isinstance(outcome, Allow):
+            return ""
+        fits = len(allowed.identity) + len(outcome.identity) <= MAX_IDENTITY_BYTES
+        return outcome.identity if fits else ""
 
     def _log_answer(
         self,

@@ -9,10 +9,15 @@ from sidecar.reasons import Reason
 
 
 class Allow(NamedTuple):
-    """`identity`: the encoded LIGHTGATE_IDENTITY. `expires`: the second until which Lua may remember it."""
+    """`identity`: the encoded LIGHTGATE_IDENTITY. `expires`: the second until which Lua may remember it.
+
+    `current_identity`: where another release has come into force since the request asked, what that one says;
+    "" when it is the same release, or does not let the caller in.
+    """
 
     identity: str
     expires: int
+    current_identity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

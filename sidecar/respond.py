@@ -61,11 +61,13 @@ class _Answer(NamedTuple):
 def respond(decision: Decision, *, release: str, nonce: str, accept: bytes) -> bytes:
     """Header fields, empty line, body. `release` and `nonce` are the request's, "" when unknown."""
     if isinstance(decision, Allow):
+        current = decision.current_identity
         return (
             "Status: 200\r\n"
             f"Variable-LIGHTGATE_ANSWER: {release} {nonce}\r\n"
             f"Variable-LIGHTGATE_IDENTITY: {decision.identity}\r\n"
-            f"Variable-LIGHTGATE_EXPIRES: {decision.expires}\r\n"
+            + (f"Variable-LIGHTGATE_CURRENT_IDENTITY: {current}\r\n" if current else "")
+            + f"Variable-LIGHTGATE_EXPIRES: {decision.expires}\r\n"
             "\r\n"
         ).encode("ascii")
     if isinstance(decision, Healthy):

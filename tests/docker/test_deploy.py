@@ -33,6 +33,9 @@ expect = {{ status = {} }}
 """
 
 
+ANOTHER_AUDIENCE = ('audience = ["shop"]', 'audience = ["shop", "another"]')
+
+
 @pytest.fixture
 def deploying(gated: Gated) -> Iterator[Gated]:
     """The shared host; its policy is in force again afterwards, whatever the test did."""
@@ -135,14 +138,13 @@ def test_rollback_and_releases(deploying: Gated) -> None:
 
 
 def test_deploy_under_load(deploying: Gated) -> None:
-    """Rules, then the sidecar's settings, then back: nobody is refused who must not be, nobody gets in."""
+    """Rules, then the sidecar's settings, then back: caller is refused who must not be, caller gets in."""
     fresh = deploying.fresh_shots(PER_SECOND * 12 // 4)
     shots = mixed(fresh, deploying.known_shots(), deploying.forged_shots(), deploying.public_shots())
-    audience = 'audience = ["shop", "another"]'
     with load(deploying.host.port, shots, per_second=PER_SECOND) as running:
         deploy(deploying, policy("second"))
         time.sleep(0.5)
-        deploy(deploying, policy("third").replace('audience = ["shop"]', audience))
+        deploy(deploying, policy("third").replace(*ANOTHER_AUDIENCE))
         time.sleep(0.5)
         deploying.host.lightgate("rollback")
         time.sleep(1.5)  # lighttpd looks at its scripts once a second
@@ -154,15 +156,18 @@ def test_deploy_under_load(deploying: Gated) -> None:
 WAITING_S = 1.0
 
 
-def test_requests_under_way_when_the_release_changes(deploying: Gated) -> None:
-    """Who waits for the provider while lighttpd takes up new rules is answered, not refused."""
-    tokens = [deploying.provider.token("opaque", sub=f"waiting-{number}") for number in range(60)]
+@pytest.mark.parametrize("change", [("", ""), ANOTHER_AUDIENCE], ids=["rules", "settings"])
+def test_requests_under_way_when_the_release_changes(deploying: Gated, change: tuple[str, str]) -> None:
+    """Who waits for the provider while lighttpd takes up new rules is answered, not refused; also where these
+    have another audience."""
+    caller = f"waiting-{len(change[1])}"
+    tokens = [deploying.provider.token("opaque", sub=f"{caller}-{number}") for number in range(60)]
     shots = [Shot("waiting", "/members/page.txt", token) for token in tokens]
     deploying.provider.delay_introspection(WAITING_S)
     try:
         with load(deploying.host.port, shots, per_second=12, connections=30) as running:
             poll("some wait", lambda: len(running.outcomes) > 0)
-            deploy(deploying, policy("second"))
+            deploy(deploying, policy("second").replace(*change))
             poll("all are answered", lambda: len(running.outcomes) == len(shots))
     finally:
         deploying.provider.delay_introspection(0)

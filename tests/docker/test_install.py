@@ -260,15 +260,18 @@ SOMEBODY_ELSE = "systemd-run --quiet --unit=other python3 -m http.server --bind 
 
 def _install_where_lighttpd_does_not_start(host: Host, line: str) -> str:
     """`make install` when its file for lighttpd is another one than before, as in an upgrade. Returns what it
-    said; lighttpd's configuration is as before then."""
+    said; `_mend` makes lighttpd's configuration what it was."""
     host.checkout(working_tree(without=NOT_INSTALLED))
     host.sh(
         f"echo '# of the version before' >>{INCLUDE}; cp -p {LIGHTTPD} /root/; echo '{line}' >>{LIGHTTPD}"
     )
     done = host.run("make", "install", directory=CHECKOUT, timeout_s=INSTALL_TIMEOUT_S, status=None)
-    host.run("cp", "-p", "/root/lighttpd.conf", LIGHTTPD)
     assert done.status != 0
     return done.err
+
+
+def _mend(host: Host) -> None:
+    host.run("cp", "-p", "/root/lighttpd.conf", LIGHTTPD)
 
 
 def _strangers_get(gated: Gated, status: int) -> bool:
@@ -289,6 +292,7 @@ def test_install_does_not_open_a_guarded_site(fresh_gated: Gated) -> None:
     assert fresh_gated.members(None).status == 401
     assert "lighttpd refuses its configuration, so it was not restarted" in said
     assert "mod_nothere" in said
+    _mend(host)
     host.make("install")
     assert _activations(host)["lighttpd.service"] != activations
     poll("lighttpd refuses strangers", lambda: _strangers_get(fresh_gated, 401))
@@ -305,6 +309,7 @@ def test_install_leaves_a_guarded_site_closed(fresh_gated: Gated) -> None:
     poll("lighttpd is down", lambda: host.state("lighttpd.service") in ("failed", "activating"))
     assert "lighttpd does not start; lightgate was left in it, so the site is down and not open" in said
     assert "Address already in use" in said
+    _mend(host)
     host.systemctl("stop", "lighttpd.service")
     host.systemctl("reset-failed", "lighttpd.service", status=None)
     host.systemctl("start", "lighttpd.service")

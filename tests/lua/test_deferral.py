@@ -179,6 +179,57 @@ def test_an_answer_to_a_release_that_finds_out_callers_otherwise_is_a_503(host: 
     assert outcome.printed == (b"lightgate: 503: the policy changed while the request waited",)
 
 
+def test_unless_the_sidecar_says_who_calls_for_the_new_one_too(host: Host) -> None:
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, MEMBERS)
+    host.answer(request, allow(asked, current_identity=ALICE.replace(b"r1", b"r2").replace(b"alice", b"al")))
+    outcome = host.run(newer(SHOW_CALLER, fingerprint=b"f2"))
+    assert (outcome.status, outcome.request_headers) == (0, {b"X-User": b"al"})
+    assert outcome.env == {
+        b"REMOTE_USER": b"al",
+        b"LIGHTGATE_IDENTITY": ALICE.replace(b"r1", b"r2").replace(b"alice", b"al"),
+        b"LIGHTGATE_RULE": b"default",
+        b"LIGHTGATE_DECISION": b"pass",
+        b"LIGHTGATE_WHERE": b"sidecar",
+    }
+    host.open(request)
+    assert host.run(newer(SHOW_CALLER, fingerprint=b"f2")).deferred  # not remembered
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"current_identity": ALICE},
+        {"current_identity": ALICE.replace(b"r1", b"r3")},
+        {"current_identity": ALICE.replace(b"r1", b"r2").replace(b"corp", b"evil")},
+        {"current_identity": b"alice"},
+        {"answer": b""},
+        {"answer": b"r2 {nonce}"},
+        {"expires": b"soon"},
+    ],
+)
+def test_what_is_said_for_the_new_one_is_believed_no_more_easily(
+    host: Host, changes: dict[str, bytes]
+) -> None:
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, MEMBERS)
+    nonce = asked.env[b"LIGHTGATE_NONCE"]
+    changes = {"current_identity": ALICE.replace(b"r1", b"r2")} | changes
+    host.answer(request, allow(asked, **{k: v.replace(b"{nonce}", nonce) for k, v in changes.items()}))
+    outcome = host.run(newer(SHOW_CALLER, fingerprint=b"f2"))
+    assert outcome.status == 503
+    assert b"LIGHTGATE_CURRENT_IDENTITY" not in outcome.env
+
+
+def test_what_is_said_for_a_release_not_yet_here_is_left_aside(host: Host) -> None:
+    request = Request(headers=(BEARER,))
+    asked = deferred(host, request, SHOW_CALLER)
+    current = ALICE.replace(b"r1", b"r2").replace(b"alice", b"al")
+    outcome = second_pass(host, request, SHOW_CALLER, allow(asked, current_identity=current))
+    assert outcome.request_headers == {b"X-User": b"alice"}
+    assert b"LIGHTGATE_CURRENT_IDENTITY" not in outcome.env
+
+
 def test_only_the_release_that_was_replaced_counts(host: Host) -> None:
     request = Request(headers=(BEARER,))
     asked = deferred(host, request, MEMBERS)

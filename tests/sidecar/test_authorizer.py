@@ -279,6 +279,31 @@ async def test_the_last_two_releases_are_answered(setup: Setup) -> None:
     assert (await setup.waiting(GOOD, LIGHTGATE_RELEASE="r1")).status == 503
 
 
+async def test_who_asked_before_a_release_is_told_what_that_one_says(setup: Setup) -> None:
+    setup.start(settings.issuer(audience=["shop"]))
+    current = "Variable-LIGHTGATE_CURRENT_IDENTITY"
+    assert current not in setup.at_once(GOOD).fields
+    setup.write(settings.issuer(name="renamed", audience=["shop", "another"]), release="r2")
+    await setup.releases.reload()
+    fields = setup.at_once(GOOD).fields
+    assert fields["Variable-LIGHTGATE_IDENTITY"] == "release=r1&provider=corp&sub=alice"
+    assert fields[current] == "release=r2&provider=renamed&sub=alice"
+    assert current not in setup.at_once(GOOD, LIGHTGATE_RELEASE="r2").fields
+
+
+@pytest.mark.parametrize("changes", [{"audience": ["another"]}, {"name": "n" * 30}])
+async def test_unless_it_refuses_or_the_answer_would_not_fit(
+    setup: Setup, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorizer, "MAX_IDENTITY_BYTES", 60)
+    setup.start(settings.issuer(audience=["shop"]))
+    setup.write(settings.issuer(**{"audience": ["shop"]} | changes), release="r2")
+    await setup.releases.reload()
+    answer = setup.at_once(GOOD)
+    assert answer.status == 200
+    assert "Variable-LIGHTGATE_CURRENT_IDENTITY" not in answer.fields
+
+
 async def test_an_unknown_release_is_a_503_and_the_file_is_read_once_a_second(setup: Setup) -> None:
     setup.start()
     assert (await setup.waiting(GOOD, LIGHTGATE_RELEASE="r9")).status == 503

@@ -25,6 +25,11 @@ def test_allow_is_exactly_these_lines__FCGI_04() -> None:
     )
 
 
+def test_allow_with_what_the_release_in_force_says() -> None:
+    allowed = Allow(identity="release=r1&sub=a", expires=17, current_identity="release=r2&sub=b")
+    assert b"Variable-LIGHTGATE_CURRENT_IDENTITY: release=r2&sub=b\r\n" in response(allowed)
+
+
 def test_health_is_no_allow() -> None:
     # 200 would let the request on; every other status is the client's response
     assert status_of(Healthy()) == 204

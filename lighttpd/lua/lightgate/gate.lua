@@ -27,8 +27,8 @@ local AUTHORIZER_PATH = "/.lightgate/authorize"
 local RESERVED, RESERVED_PREFIX = "/.lightgate", "/.lightgate/"
 
 local GUARD_VARIABLES = {
-  "LIGHTGATE_STATE", "LIGHTGATE_ANSWER", "LIGHTGATE_EXPIRES", "LIGHTGATE_RELEASE", "LIGHTGATE_NONCE",
-  "LIGHTGATE_ASK", "LIGHTGATE_PATH", "LIGHTGATE_HOST",
+  "LIGHTGATE_STATE", "LIGHTGATE_ANSWER", "LIGHTGATE_CURRENT_IDENTITY", "LIGHTGATE_EXPIRES", "LIGHTGATE_RELEASE",
+  "LIGHTGATE_NONCE", "LIGHTGATE_ASK", "LIGHTGATE_PATH", "LIGHTGATE_HOST",
 }
 
 -- What lighttpd 1.4.69 and later can be relied on for, by release (patch number of 1.4).
@@ -232,6 +232,7 @@ local function new_gate(host, settings, before)
       .. (q.effects and " 1" or " 0")
     notes.save()
     env["LIGHTGATE_IDENTITY"] = nil
+    env["LIGHTGATE_CURRENT_IDENTITY"] = nil
     env["LIGHTGATE_ANSWER"] = nil
     env["LIGHTGATE_EXPIRES"] = nil
     if nonce ~= "collect" then
@@ -260,15 +261,16 @@ local function new_gate(host, settings, before)
     local asked, nonce, index, permitted, flushes, effects = match(state, "^(%S+) (%S+) (%d+) (%d+) (%d+) ([01])$")
     local answered = env["LIGHTGATE_ANSWER"]
     local text, expires = env["LIGHTGATE_IDENTITY"], env["LIGHTGATE_EXPIRES"]
+    local current = env["LIGHTGATE_CURRENT_IDENTITY"]
     for i = 1, #GUARD_VARIABLES do
       env[GUARD_VARIABLES[i]] = nil
     end
     env["LIGHTGATE_IDENTITY"] = nil
     local body = bodies and nonce and bodies.take(nonce)
     index, permitted = tonumber(index), tonumber(permitted)
-    local replaced = asked ~= release
+    local replaced, is_akin = asked ~= release, asked == akin
     if replaced then
-      if not akin or asked ~= akin or effects ~= "0" then
+      if effects ~= "0" or not (is_akin or current) then
         return nil, "the policy changed while the request waited"
       end
       -- Who is calling is known; what that may do is for the new rules, all of them.
@@ -296,7 +298,12 @@ local function new_gate(host, settings, before)
     if answered ~= asked .. " " .. nonce then
       return nil, "the sidecar's answer is missing or belongs to another request"
     end
-    local caller = text and identities.decode(text, asked)
+    local caller
+    if replaced and not is_akin then
+      caller = identities.decode(current, release)
+    else
+      caller = text and identities.decode(text, asked)
+    end
     if not caller or not providers[caller.provider] then
       return nil, "the sidecar's answer holds no valid identity"
     end
@@ -305,9 +312,12 @@ local function new_gate(host, settings, before)
       return nil, "the sidecar's answer holds no valid expiry"
     end
     if replaced then -- and not remembered: this gate cannot tell whether all was forgotten meanwhile
-      know(identities.new(
-        release, caller.provider, caller.sub, caller.email, caller.role_list, caller.claims, settings.claims or {}
-      ), "sidecar")
+      if is_akin then
+        caller = identities.new(
+          release, caller.provider, caller.sub, caller.email, caller.role_list, caller.claims, settings.claims or {}
+        )
+      end
+      know(caller, "sidecar")
       return index
     end
     local credential, now = req_header["Authorization"], cache.now()
@@ -520,6 +530,7 @@ local function new_gate(host, settings, before)
       return status
     end
     print("lightgate: bug in lightgate: a rule ended with " .. tostring(status))
+    note(nil, "unavailable") -- what an earlier pass noted stands in for no refusal
     return 500
   end
 
