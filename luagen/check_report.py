@@ -50,14 +50,14 @@ def open_paths(policy: Policy) -> list[str]:
     return sorted(set(found))
 
 
-def summary(policy: Policy) -> str:
-    """Counts, which requests end at `default`, and which paths no `require` covers."""
+def summary(policy: Policy) -> list[str]:
+    """Lines: counts, which requests end at `default`, and which paths no `require` covers."""
     counts = [_count(len(policy.all_rules()), "rule"), _count(len(policy.auths), "auth")]
     if policy.sites:
         counts.append(_count(len(policy.sites), "site"))
-    line = f"{', '.join(counts)}; {_ending_at_default(policy)}"
+    lines = [", ".join(counts), _ending_at_default(policy)]
     paths = [f"`{path}`" for path in open_paths(policy) if path != "*"]
-    return f"{line}; no `require` covers {_listed(paths)}" if paths else line
+    return [*lines, f"no `require` covers {_listed(paths)}"] if paths else lines
 
 
 def _deciding(rules: Sequence[Rule]) -> list[Rule]:

@@ -60,7 +60,7 @@ def deploy(policy: Path | None, comment: str, offline: bool, as_json: bool, sett
         report.check(compilation)
         if compilation.release is None or compilation.policy is None:
             raise click.exceptions.Exit(EXIT_UNFIT)
-        report.step("check", f"{path}: {summary(compilation.policy)}")
+        report.step("check", f"{path}: {'; '.join(summary(compilation.policy))}")
         if compilation.policy.tests:
             report.step("tests", policy_tests.all_pass(compilation.policy, path))
         report.step("build", f"release {compilation.release.id}")

@@ -49,21 +49,21 @@ def test_check_says_what_ends_at_default() -> None:
     result = invoke("check", QUICKSTART)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"{QUICKSTART}: 15 rules, 1 auth; what none of `no dotfiles`, `the old address moved`, "
-        "`short links`, `status is for the office`, `closed for repairs`, `members sign in` and 1 more "
-        'decides ends at `default = "pass"`; no `require` covers `/archive`, `/archive/*`, `/status`, '
-        "`/status/*`\n"
+        f"{QUICKSTART}: 15 rules, 1 auth\n"
+        "  what none of `no dotfiles`, `the old address moved`, `short links`, `status is for the office`, "
+        '`closed for repairs`, `members sign in` and 1 more decides ends at `default = "pass"`\n'
+        "  no `require` covers `/archive`, `/archive/*`, `/status`, `/status/*`\n"
     )
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (MINIMAL, '0 rules, 0 auths; every request ends at `default = "deny"`'),
-        (RULES, '2 rules, 0 auths; what none of `first` decides ends at `default = "deny"`'),
+        (MINIMAL, '0 rules, 0 auths\n  every request ends at `default = "deny"`'),
+        (RULES, '2 rules, 0 auths\n  what none of `first` decides ends at `default = "deny"`'),
         (
             RULES + '[[rule]]\nname = "rest"\nrespond = { status = 404 }\n',
-            "3 rules, 0 auths; no request ends at "
+            "3 rules, 0 auths\n  no request ends at "
             '`default = "deny"`: `rest` decides what earlier rules leave',
         ),
         (
@@ -72,7 +72,7 @@ def test_check_says_what_ends_at_default() -> None:
                 f'[[rule]]\nname = "r{n}"\nwhen = \'request.path == "/{n}"\'\nrespond = {{ status = 404 }}\n'
                 for n in range(8)
             ),
-            "8 rules, 0 auths; what none of `r0`, `r1`, `r2`, `r3`, `r4`, `r5` and 2 more decides "
+            "8 rules, 0 auths\n  what none of `r0`, `r1`, `r2`, `r3`, `r4`, `r5` and 2 more decides "
             'ends at `default = "deny"`',
         ),
     ],
@@ -115,8 +115,8 @@ def test_check_of_sites(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SITES)
     assert invoke("check", str(path)).stdout == (
-        f"{path}: 5 rules, 0 auths, 2 sites; what none of `shared` decides ends with its site or "
-        'at `default = "deny"`; no `require` covers `/o`, `/p/*`, `/q/*`\n'
+        f"{path}: 5 rules, 0 auths, 2 sites\n  what none of `shared` decides ends with its site or "
+        'at `default = "deny"`\n  no `require` covers `/o`, `/p/*`, `/q/*`\n'
     )
     report = json.loads(invoke("check", str(path), "--json").stdout)
     assert report["open_paths"] == ["*", "/o", "/p/*", "/q/*"]

@@ -325,6 +325,44 @@ def test_the_sidecars_entry_changed(site: Site, key: str, message: str) -> None:
     assert help.startswith("nothing but ")
 
 
+ORIGIN = 'proxy.server += ( "/.lightgate/origin/shop/" => (( "host" => "127.0.0.1", "port" => 9 )) )\n'
+OTHER = '(( "host" => "127.0.0.1", "port" => 9%s ))'
+UNASKED = OTHER % ', "check-local" => "disable"'
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "entry"),
+    [
+        ("fastcgi.server", "/", UNASKED),
+        ("fastcgi.server", ".php", UNASKED),
+        ("scgi.server", "/.lightgate/", UNASKED),
+        ("proxy.server", "/", OTHER % ""),
+    ],
+)
+def test_an_entry_that_takes_what_is_for_an_origin(site: Site, name: str, key: str, entry: str) -> None:
+    modules = 'server.modules += ( "mod_proxy", "mod_scgi" )\n'
+    other = f'{name} += ( "{key}" => {entry} )\n'
+    assert look(with_config(site, last=modules + other + ORIGIN), "origins").only() == (
+        "warning",
+        f'`{name}` "{key}" takes requests that are for an origin of the policy',
+        f"write {name} for the paths that it serves, after lightgate's file",
+    )
+    assert look(with_config(site, last=modules + other), "origins").findings == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        f'fastcgi.server += ( "/" => {OTHER % ""}, ".php" => {OTHER % ""}, "/app/" => {UNASKED} )\n',
+        f'proxy.server += ( "/app/" => {OTHER % ""} )\n',
+    ],
+)
+def test_entries_that_leave_origins_alone(site: Site, other: str) -> None:
+    modules = 'server.modules += ( "mod_proxy" )\n'
+    later = f'proxy.server += ( "/" => {OTHER % ""} )\n'
+    assert look(with_config(site, last=modules + other + ORIGIN + later), "origins").bad == []
+
+
 PROXY = (
     'server.modules += ( "mod_proxy" )\n$HTTP["host"] == "a" {\n'
     'proxy.server = ( "/app/" => (( "host" => "127.0.0.1", "port" => 9, "read-timeout" => 30 )) )\n}'

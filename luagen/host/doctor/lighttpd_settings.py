@@ -61,13 +61,53 @@ def _holds(block: Block, name: str, expected: str) -> bool:
     return expected in block.strings(name)
 
 
+def _origins(facts: Facts) -> Iterator[Finding]:
+    """The first entry that fits a request takes it, below the origins' prefix too."""
+    configuration = need(facts.configuration)
+    origins = [
+        key for key, _ in configuration.array("proxy.server").entries if key and key.startswith(ORIGINS)
+    ]
+    if not origins:
+        return
+    found = False
+    for name in _GATEWAYS:
+        for where, value in configuration.places(name):
+            for key in _taking(name, value if isinstance(value, Array) else Array(), origins):
+                found = True
+                inside = f" inside {where}" if where else ""
+                yield warning(
+                    f'`{name}` "{key}"{inside} takes requests that are for an origin of the policy',
+                    f"write {name} for the paths that it serves, after lightgate's file",
+                )
+    if not found:
+        yield ok("nothing else takes what is for the policy's origins")
+
+
+def _taking(name: str, gateways: Array, origins: list[str]) -> Iterator[str]:
+    """The prefixes and endings of other entries that fit what an origin is asked, and do not look for a file
+    first."""
+    looks = name != "proxy.server"  # unless an entry says otherwise
+    for key, hosts in gateways.entries:
+        if key in origins:
+            return  # what follows is asked later
+        if key is None or not isinstance(hosts, Array):
+            continue
+        fits = ORIGINS.startswith(key) or not key.startswith("/")
+        settings = [entry.get("check-local") for _, entry in hosts.entries if isinstance(entry, Array)]
+        if fits and not all(looks if setting is None else is_on(setting) for setting in settings):
+            yield key
+
+
+def _is_off(value: Value | None) -> bool:
+    return value is not None and not is_on(value)
+
+
 def _normalization(facts: Facts) -> Iterator[Finding]:
     """Rules see the decoded, normalised path. Everybody behind them must get the same one."""
     options = need(facts.configuration).array("server.http-parseopts")
 
     def is_off(name: str) -> bool:
-        value = options.get(name)
-        return value is not None and not is_on(value)
+        return _is_off(options.get(name))
 
     def is_set(name: str) -> bool:
         value = options.get(name)
@@ -297,6 +337,7 @@ def _flag(configuration: MergedConfig, name: str) -> bool | None:
 
 CHECKS = (
     Check("conditions", _overrides),
+    Check("origins", _origins),
     Check("normalisation", _normalization),
     Check("lower case", _lower_case),
     Check("longer names", _path_info),
