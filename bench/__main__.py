@@ -252,6 +252,7 @@ def main() -> None:
             with ExitStack() as stack:
                 directory = directories(stack)
                 print("\n" + growth.table(stack, directory, cores, rounds=rounds, seconds=seconds))
+                print("\n" + growth.building_table(directory()))
     except LoadError as error:
         sys.exit(str(error))
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from bench.load import resident_mib
 from bench.scenario import Cores, Scenario, measure, median_cpu_us, median_rate, progress, start
 from bench.servers import Gated
+from luagen import compile_policy
+from luagen.deployment import Deployment
 
 RULES = (10, 100, 1_000, 10_000)
 REDIRECTS = (10, 10_000)
@@ -35,13 +37,14 @@ class Size:
         return f"{self.series}: {self.count:,}"
 
 
-def _rules(count: int, when: str, action: str) -> str:
-    """Rules whose conditions differ in `{n}` only."""
+def _rules(count: int, *kinds: tuple[str, str], before: str = "") -> str:
+    """Rules with these conditions and actions, in turn, which differ in `{n}` only."""
     rules = (
         f"[[rule]]\nname = \"rule {n}\"\nwhen = '{when.format(n=n)}'\n{action.format(n=n)}\n"
         for n in range(count)
+        for when, action in (kinds[n % len(kinds)],)
     )
-    return 'default = "pass"\n\n' + "\n".join(rules)
+    return 'default = "pass"\n\n' + before + "\n".join(rules)
 
 
 def sizes() -> list[Size]:
@@ -49,10 +52,10 @@ def sizes() -> list[Size]:
     redirect = 'redirect = {{ to = "/new/{n}", status = 301 }}'
     found = []
     for count in RULES:
-        on_paths = _rules(count, 'request.path == "/old/page-{n}"', redirect)
+        on_paths = _rules(count, ('request.path == "/old/page-{n}"', redirect))
         last = f"/old/page-{count - 1}"
-        on_prefixes = _rules(count, 'request.path.startswith("/archive/{n}/")', redirect)
-        on_hosts = _rules(count, 'request.host == "shop-{n}.example.org"', redirect)
+        on_prefixes = _rules(count, ('request.path.startswith("/archive/{n}/")', redirect))
+        on_hosts = _rules(count, ('request.host == "shop-{n}.example.org"', redirect))
         found += [
             Size(series="rules on paths, none matches", count=count, policy=on_paths, files={}),
             Size(
@@ -73,7 +76,7 @@ def sizes() -> list[Size]:
             Size(
                 series="redirects in one rule, the last one matches",
                 count=count,
-                policy=_rules(1, "True", 'redirects = {{ file = "moved.csv", status = 301 }}'),
+                policy=_rules(1, ("True", 'redirects = {{ file = "moved.csv", status = 301 }}')),
                 path=f"/old/page-{count - 1}",
                 files={"moved.csv": rows},
             )
@@ -93,6 +96,71 @@ def sizes() -> list[Size]:
             )
         )
     return found
+
+
+_ISSUER = '[auth.corp]\nissuer = "https://corp.example.org"\naudience = "shop"\nroles = "roles"\n\n'
+_WITH_ROLE = 'require = {{ auth = "corp", that = "\\"role-{n}\\" in identity.roles" }}'
+_REFUSES = "respond = {{ status = 403 }}"
+
+# Conditions and actions of the rules of a mixed policy, in turn.
+_MIX = (
+    ('request.path == "/old/page-{n}"', 'redirect = {{ to = "/new/{n}" }}'),
+    ('under(request.path, "/area-{n}")', _WITH_ROLE),
+    (
+        'request.host == "shop-{n}.example.org" and request.method in ("GET", "HEAD")',
+        'redirect = {{ to = "https://www.example.org/{n}{{request.path}}" }}',
+    ),
+    (
+        'request.path.startswith("/archive/{n}/") and not request.ip in ("10.0.0.0/8", "192.0.2.0/24")',
+        _REFUSES,
+    ),
+    (
+        'glob("/users/{n}/photos/**", request.path)',
+        'set_response_headers = {{ Cache-Control = "max-age={n}" }}',
+    ),
+    (
+        'matches(r"^/shop/item-{n}/(?P<id>[0-9]+)$", request.path)',
+        "rewrite = {{ path = \"/item/{{match['id']}}\" }}",
+    ),
+    (
+        'under(request.path, "/team-{n}") and "admin-{n}" in identity.roles',
+        'set_request_headers = {{ X-Team = "{n}-{{identity.sub}}" }}',
+    ),
+    (
+        'request.path == "/api/{n}" and request.headers["x-api-key"] == "" and len(request.query) > 10',
+        'respond = {{ status = 401, body = "key, please" }}',
+    ),
+)
+
+
+def building_table(directory: Path) -> str:
+    """Processor time of checking and building policies of 10,000 rules of several kinds."""
+    count = RULES[-1]
+    kinds = {
+        "a path each": _rules(count, _MIX[0]),
+        "a caller with a role below each path": _rules(
+            count, ('under(request.path, "/area-{n}")', _WITH_ROLE), before=_ISSUER
+        ),
+        "a mix": _rules(count, *_MIX, before=_ISSUER),
+        "a pattern each that begins differently": _rules(
+            count, ('matches(r"^/shop/item-{n}/[0-9]+$", request.path)', _REFUSES)
+        ),
+        "a pattern each that ends differently": _rules(
+            count, ('matches(r"^/shop/[a-z]+/item-{n}$", request.path)', _REFUSES)
+        ),
+    }
+    lines = ["| rules | build s |", "| --- | --: |"]
+    for kind, policy in kinds.items():
+        progress(f"building {count:,} rules: {kind}")
+        file = directory / "lightgate.toml"
+        file.write_text(policy)
+        started = time.process_time()
+        compilation = compile_policy(file, Deployment())
+        seconds = time.process_time() - started
+        if compilation.release is None:
+            raise RuntimeError(f"bug in bench: {compilation.diagnostics[0].message}")
+        lines.append(f"| {kind} | {seconds:.1f} |")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import assert_never
 
-from luagen import model, reads, resources, skeleton
+from luagen import model, resources, skeleton
 from luagen.deployment import Deployment
 from luagen.lower import lower
 from luagen.lua import emit, scripts
+from luagen.reads import Reads, reads_of, stripped_fields
 
 RUNTIME_ABI = 1  # of the interface between generated code and Lua runtime (docs/internals.md)
 SIDECAR_FORMAT = 1
@@ -73,30 +74,31 @@ class Draft:
 
 
 def draft(policy: model.Policy, deployment: Deployment) -> Draft:
+    found = reads_of(policy)
     return Draft(
         policy=policy,
         deployment=deployment,
         script=emit.emit(lower(policy)),
-        settings=_settings(policy, deployment),
-        hooks=reads.needs_module_variables(policy),
+        settings=_settings(policy, deployment, found),
+        hooks=found.module_variables,
         response_settings={"fallbacks": _fallbacks(policy)},
-        sidecar=_sidecar(policy, deployment),
+        sidecar=_sidecar(policy, deployment, found),
     )
 
 
 # --- request.lua's settings ------------------------------------------------------------------------
 
 
-def _settings(policy: model.Policy, deployment: Deployment) -> dict[str, scripts.Setting]:
+def _settings(policy: model.Policy, deployment: Deployment, found: Reads) -> dict[str, scripts.Setting]:
     return {
-        "fingerprint": _fingerprint(policy),
+        "fingerprint": _fingerprint(policy, found),
         "default": policy.default.value,
         "epoch_file": deployment.epoch_file,
         "secrets_directory": deployment.secrets_directory,
         "log_decisions": deployment.log_decisions,
-        "strip": reads.stripped_fields(policy),
-        "identity_members": frozenset(reads.identity_members(policy)),
-        "claims": reads.claims_read(policy),
+        "strip": stripped_fields(policy),
+        "identity_members": frozenset(found.identity_members),
+        "claims": found.claims,
         "country": _country(policy.country),
         "issuers": tuple(map(_lua_issuer, policy.auths)),
     }
@@ -112,11 +114,11 @@ def _country(country: model.Country | None) -> scripts.Setting:
     }
 
 
-def _fingerprint(policy: model.Policy) -> str:
+def _fingerprint(policy: model.Policy, found: Reads) -> str:
     """Of all that decides who a caller is: releases with the same one take each other's identities."""
     decisive = {
-        "identity_members": list(reads.identity_members(policy)),
-        "claims": list(reads.claims_read(policy)),
+        "identity_members": list(found.identity_members),
+        "claims": list(found.claims),
         "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
     }
     return hashlib.sha256(_json(decisive)).hexdigest()[:_FINGERPRINT_LENGTH]
@@ -206,7 +208,7 @@ def _conf_comment(text: str) -> ConfText:
 # --- sidecar.json, manifest.json -------------------------------------------------------------------
 
 
-def _sidecar(policy: model.Policy, deployment: Deployment) -> dict[str, object]:
+def _sidecar(policy: model.Policy, deployment: Deployment, found: Reads) -> dict[str, object]:
     return {
         "format": SIDECAR_FORMAT,
         "authorizer_socket": deployment.authorizer_socket,
@@ -215,8 +217,8 @@ def _sidecar(policy: model.Policy, deployment: Deployment) -> dict[str, object]:
         "secrets_directory": deployment.secrets_directory,
         "keys_directory": deployment.keys_directory,
         "deadline_s": deployment.deadline_s,
-        "identity_members": list(reads.identity_members(policy)),
-        "claims": list(reads.claims_read(policy)),
+        "identity_members": list(found.identity_members),
+        "claims": list(found.claims),
         "issuers": [_sidecar_issuer(auth) for auth in policy.auths],
     }
 

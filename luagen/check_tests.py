@@ -30,7 +30,7 @@ class PolicyTestChecker:
     def __init__(
         self, rules: tuple[str, ...] | None, origins: Iterable[str], auths: tuple[str, ...], bag: Bag
     ) -> None:
-        self._rules = None if rules is None else (*rules, "default")
+        self._rules = None if rules is None else (*rules, "default", "lightgate")
         self._origins = tuple(origins)
         self._auths = auths
         self._bag = bag

@@ -17,6 +17,11 @@ def pointer(parent: str, key: str) -> str:
     return f"{parent}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
+def reference_tokens(pointer: str) -> tuple[str, ...]:
+    """What a JSON Pointer names, from the outside in (RFC 6901 section 4)."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+
+
 def settled(expression: Expression, type: Type) -> Expression:
     """An expression that is of type CLAIM, with this type; any other as it is.
 

@@ -1,4 +1,4 @@
-"""The `lightgate` command. Only this module prints, and only `main` ends the process.
+"""The `lightgate` command. Only it and the modules of its commands print; only `main` ends the process.
 
 Exit codes: 0 fine, 1 the policy or this machine is not fit, 2 usage, 70 a bug (sysexits' EX_SOFTWARE).
 Results go to standard output, everything about them to standard error, so that `$(lightgate token …)` and
@@ -18,7 +18,16 @@ from typing import NoReturn
 
 import click
 
-from luagen import authoring_commands, compile_policy, policy_commands, policy_tests, render, resources, token
+from luagen import (
+    authoring_commands,
+    compile_policy,
+    explain_command,
+    policy_commands,
+    policy_tests,
+    render,
+    resources,
+    token,
+)
 from luagen.artifacts import UnsafePathError
 from luagen.check_report import deciding_rules, open_paths, site_reports, summary
 from luagen.deployment import Deployment
@@ -95,7 +104,10 @@ def check(policy: Path, as_json: bool) -> None:
     else:
         show_diagnostics(compilation.diagnostics)
         if found is not None:
-            click.echo(f"{policy}: {summary(found)}")
+            counts, *lines = summary(found)
+            click.echo(f"{policy}: {counts}")
+            for line in lines:
+                click.echo(f"  {line}")
     if found is None:
         raise click.exceptions.Exit(EXIT_UNFIT)
 
@@ -361,7 +373,7 @@ lightgate.add_command(authoring_commands.import_)
 
 # --- what a policy does -------------------------------------------------------------------------------
 
-lightgate.add_command(policy_commands.explain)
+lightgate.add_command(explain_command.explain)
 lightgate.add_command(policy_commands.test)
 lightgate.add_command(policy_commands.diff)
 lightgate.add_command(policy_commands.schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from luagen import resources
@@ -31,10 +32,16 @@ class Decider:
 
     def __init__(self, policy: Policy) -> None:
         self._player = Player(policy)
+        self._has_auth = bool(policy.auths)
         self._server = Server(build_release(policy, DEPLOYMENT))
 
     def decide(self, request: Request) -> Decided:
-        """Raises Failure when reference and scripts do not agree: a bug of ours, to be reported."""
+        """Raises Failure when reference and scripts do not agree, a bug of ours, to be reported; and for a
+        credential that nobody here could judge."""
+        fields = [value for name, value in request.headers if name.lower() == b"authorization"]
+        if self._has_auth and request.caller is None and any(map(_BEARER.match, fields)):
+            raise Failure("the request has a bearer token, which is not verified here", _CALLER)
+        request = self._server.presented(request)
         played = self._player.play(request)
         try:
             decision = self._server.decide(request).decision
@@ -50,6 +57,10 @@ class Decider:
         return Decided(played, decision)
 
 
+_BEARER = re.compile(rb"bearer( |$)", re.IGNORECASE)  # RFC 6750 section 2.1
+_CALLER = (
+    "say who calls: `identity` in the request of a [[test]], `--identity` or `--token` of `lightgate explain`"
+)
 _REPORT = (
     f"this is a bug in lightgate {resources.version()}: please report it with the policy and the request, "
     "and do not put this policy in force"

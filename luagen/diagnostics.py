@@ -7,6 +7,7 @@ meaning once released.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from luagen.source import Span
 
 # More than this many are never useful at once; the rest is counted in one line.
 MAX_REPORTED = 50
+MAX_REPEATED = 10  # warnings with one code that people are shown
 
 
 class Severity(StrEnum):
@@ -75,6 +77,8 @@ class Code(StrEnum):
     IMPOSSIBLE_HOST = "impossible-host", "a host is compared with what no host is like"
     CAPITAL_IN_PATH = "capital-in-path", "a path is protected in one spelling only"
     UNANCHORED_PATTERN = "unanchored-pattern", "a pattern that lets requests in can match anywhere"
+    TEXT_ANYWHERE = "text-anywhere", "a `require` looks for a text anywhere in a path"
+    RAW_PATH_GUARD = "raw-path-guard", "a `require` compares a path as the client encoded it"
     CONSTANT_CONDITION = "constant-condition", "a condition is the same for every request"
     EMPTY_LIST = "empty-list", "a list that a condition uses has no entries"
     PATH_INFO_BYPASS = "path-info-bypass", "a protected path can be reached under a longer name"
@@ -173,6 +177,28 @@ class Bag:
                 message=f"{' and '.join(counted)} not shown",
             ),
         )
+
+
+def without_repetition(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """For people: of warnings with one code the first `MAX_REPEATED`, then one that counts the others."""
+    kept: list[Diagnostic] = []
+    places: dict[Code, int] = {}  # of the first warning too many, in `kept`
+    count: Counter[Code] = Counter()
+    for diagnostic in diagnostics:
+        code = diagnostic.code
+        if diagnostic.severity is Severity.ERROR:
+            kept.append(diagnostic)
+            continue
+        count[code] += 1
+        if count[code] <= MAX_REPEATED:
+            kept.append(diagnostic)
+        elif count[code] == MAX_REPEATED + 1:
+            places[code] = len(kept)
+            kept.append(diagnostic)
+    for code, place in places.items():
+        message = f"and {count[code] - MAX_REPEATED} more like it"
+        kept[place] = Diagnostic(code=code, severity=Severity.WARNING, message=message)
+    return tuple(kept)
 
 
 def _position(diagnostic: Diagnostic) -> tuple[int, int, str]:

@@ -66,6 +66,8 @@ def necessary(condition: Value) -> Necessary:
             return _keys(field, Where.PREFIX, prefixes)
         case ir.HasAnySuffix(ir.Read(field), suffixes):
             return _keys(field, Where.SUFFIX, suffixes)
+        case ir.Matches(pattern, ir.Read(field)) if pattern.leading:
+            return _keys(field, Where.PREFIX, (pattern.leading,))
         case ir.All(operands):
             return _narrowest(map(necessary, operands))
         case ir.Any(operands):

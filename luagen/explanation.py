@@ -11,6 +11,7 @@ import click
 from luagen import model, walk
 from luagen.decide import Decided
 from luagen.model import Expression, Policy, Type
+from luagen.paths import is_reserved
 from luagen.reference.decision import DEFAULT, LIGHTGATE, Decision, Outcome
 from luagen.reference.evaluate import Value
 from luagen.reference.play import Considered
@@ -47,7 +48,9 @@ def as_text(policy: Policy, request: Request, decided: Decided, width: int) -> I
     caller = request.caller
     who = "nobody is known" if caller is None else f"{_plain(caller.sub)} ({_plain(caller.provider)})"
     yield f"from {_plain(request.ip)}, {who}"
-    if policy.sites:
+    if is_reserved(request.path):
+        yield "no rule is asked: what lies below `/.lightgate` is lightgate's own"
+    elif policy.sites:
         site = decided.played.site
         yield "no site has this host" if site is None else f'site "{site.name}"'
     yield ""
@@ -145,7 +148,7 @@ def _decision_lines(request: Request, decision: Decision, width: int) -> Iterato
         realm, scope = decision.challenge
         asked = f" with scope {_plain(scope)}" if scope else ""
         yield f"  asked for a token of {_plain(realm)}{asked}"
-    if decision.body is not None:
+    if decision.body is not None and request.method != b"HEAD":
         yield _cut(f"  {_shown(decision.body)}", width)
     for rule, text in decision.logged:
         yield _cut(f"log of {rule}: {_plain(text)}", width)

@@ -52,7 +52,7 @@ from luagen.source import Span
 from luagen.syntax import MAX_DEPTH, Region, parse
 from luagen.texts import concatenation, literal_text
 from luagen.vocabulary import FIELDS, FUNCTIONS, with_article
-from luagen.walk import measure, operands
+from luagen.walk import Measure, measure
 
 MAX_TREE_DEPTH = 2 * MAX_DEPTH  # of an expression with its names: they can make it deeper in every line
 MAX_GENERATORS = 8  # within each other
@@ -81,8 +81,10 @@ def named(name: str, key: Span, text: Text, scope: Scope, bag: Bag) -> NamedExpr
             bag.extend(attempt.bag)
         # An entry can stand inside a generator of another expression, whose variables are others.
         scope.variables = max(attempt.counts.variables, checker.counts.variables)
-    checked = _within_limits(checked, checker)
-    nodes = 0 if checked is None else measure(checked)[0]
+    measured = None if checked is None else measure(checked)
+    if checked is not None and measured is not None:
+        checked = _within_limits(checked, measured, checker)
+    nodes = 0 if checked is None or measured is None else measured.nodes
     return NamedExpression(name=name, span=key, expression=checked, is_condition=is_condition, nodes=nodes)
 
 
@@ -104,10 +106,12 @@ def _place(scope: Scope) -> Place:
 
 def _finished(checked: Expression | None, checker: Checker) -> Expression | None:
     """The expression unless something is wrong with it as a whole."""
-    checked = _within_limits(checked, checker)
     if checked is None:
         return None
-    kinds = _kinds(checked)
+    measured = measure(checked)
+    if _within_limits(checked, measured, checker) is None:
+        return None
+    kinds = measured.kinds
     fits = True
     if Claim in kinds or ParsedInteger in kinds:
         fits = partials.check(checked, checker.bag)
@@ -116,27 +120,15 @@ def _finished(checked: Expression | None, checker: Checker) -> Expression | None
     return checked if fits else None
 
 
-def _kinds(expression: Expression) -> set[type[Expression]]:
-    """The kinds of all its nodes: most expressions have none of those that need a closer look."""
-    kinds: set[type[Expression]] = set()
-    waiting = [expression]
-    while waiting:
-        node = waiting.pop()
-        kinds.add(type(node))
-        waiting += operands(node)
-    return kinds
-
-
-def _within_limits(checked: Expression | None, checker: Checker) -> Expression | None:
+def _within_limits(checked: Expression, measured: Measure, checker: Checker) -> Expression | None:
     """The expression unless it is, with its names written out, too much for later stages or a request."""
-    if checked is None:
-        return None
-    if measure(checked)[1] > MAX_TREE_DEPTH:
+    kinds = measured.kinds  # most expressions have none of those that need a closer look
+    if measured.depth > MAX_TREE_DEPTH:
         message = (
             f"with its names written out the expression is nested more than {MAX_TREE_DEPTH} levels deep"
         )
         help_text = "split it over several rules"
-    elif not (kinds := _kinds(checked)) & {Quantifier, Comprehension, Concatenation, Join, Call}:
+    elif kinds.isdisjoint((Quantifier, Comprehension, Concatenation, Join, Call)):
         return checked
     elif bounds.nesting(checked) > MAX_GENERATORS:
         message = f"more than {MAX_GENERATORS} generators stand within each other"
@@ -163,20 +155,19 @@ class _Checker(Checker):
     """Checks the tree of one region."""
 
     def condition(self, node: ast.expr) -> Expression | None:
-        span = self.span(node)
         match node:
             case ast.BoolOp(op=op, values=values):
                 checked = [
                     self._operand(value, op, before)
                     for value, before in zip(values, (None, *values), strict=False)
                 ]
-                return _joined(op, checked, Type.BOOLEAN, span)
+                return _joined(op, checked, Type.BOOLEAN, self.span(node))
             case ast.IfExp():
                 sides = [self.condition(side) for side in (node.body, node.orelse)]
                 return self._conditional(node, sides)
             case ast.Name(id=name) if name not in self.variables and name in self.scope.names:
                 if self.scope.names[name].is_condition:
-                    return fields.written_out(self.scope.names[name], span, self)
+                    return fields.written_out(self.scope.names[name], self.span(node), self)
         value = self.value(node)
         if value is None:
             return None
@@ -186,7 +177,7 @@ class _Checker(Checker):
         if value.type not in _HAS_TRUTH:
             self._refuse_truth(value.type, node)
             return None
-        return Truth(span=span, type=Type.BOOLEAN, operand=value)
+        return Truth(span=self.span(node), type=Type.BOOLEAN, operand=value)
 
     def _operand(self, node: ast.expr, op: ast.boolop, before: ast.expr | None) -> Expression | None:
         """Of `and` or `or` in a condition, behind another operand or none."""

@@ -82,7 +82,7 @@ def _reads_what_an_asker_captures(operands: list[Value]) -> bool:
     # A group is there only after its pattern has matched.
     parts = [part for operand in operands for part in ir.walk(operand)]
     return any(isinstance(part, ir.Group) for part in parts) and any(
-        isinstance(part, ir.Matches) and part.groups and ir.may_suspend(part) for part in parts
+        isinstance(part, ir.Matches) and part.pattern.rest.groups and ir.may_suspend(part) for part in parts
     )
 
 
@@ -376,9 +376,11 @@ def collected(variable: ir.Variable, sequence: Value, condition: Value, element:
     return ir.Collected(variable, sequence, condition, element)
 
 
-def matches(pattern: str, groups: tuple[str, ...], text: Value) -> Value:
+def matches(pattern: regex.Split, text: Value) -> Value:
     match text:
-        case Constant(bytes() as known) if not groups:
-            return Constant(regex.compile(pattern).search(known) is not None)
+        case Constant(bytes() as known) if not pattern.rest.groups:
+            behind = known.removeprefix(pattern.leading)
+            begins = known.startswith(pattern.leading)
+            return Constant(begins and regex.compiled(pattern.rest).search(behind) is not None)
         case _:
-            return ir.Matches(pattern, groups, text)
+            return ir.Matches(pattern, text)

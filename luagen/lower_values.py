@@ -14,57 +14,8 @@ from typing import assert_never
 
 from luagen import fold, ir, model, walk
 from luagen.ir import Constant, Value
+from luagen.lower_fields import IDENTITY_FIELDS, KINDS, MAPS, REQUEST_FIELDS, TLS_VARIABLES
 from luagen.model import Comparison, Expression, Type
-
-_REQUEST_FIELDS = {
-    "request.method": ir.RequestField.METHOD,
-    "request.host": ir.RequestField.HOST,
-    "request.path": ir.RequestField.PATH,
-    "request.raw_path": ir.RequestField.RAW_PATH,
-    "request.query": ir.RequestField.QUERY,
-    "request.scheme": ir.RequestField.SCHEME,
-    "request.port": ir.RequestField.PORT,
-    "request.ip": ir.RequestField.ADDRESS,
-    "request.http_version": ir.RequestField.HTTP_VERSION,
-    "request.content_length": ir.RequestField.CONTENT_LENGTH,
-    "request.country": ir.RequestField.COUNTRY,
-    "now": ir.RequestField.NOW,
-    "time.year": ir.RequestField.YEAR,
-    "time.month": ir.RequestField.MONTH,
-    "time.day": ir.RequestField.DAY,
-    "time.weekday": ir.RequestField.WEEKDAY,
-    "time.hour": ir.RequestField.HOUR,
-    "time.minute": ir.RequestField.MINUTE,
-    "time.minute_of_day": ir.RequestField.MINUTE_OF_DAY,
-}
-
-# What lighttpd's TLS modules (openssl, gnutls, mbedtls) call it; 1.4.69 to 1.4.85 set the same.
-TLS_VARIABLES = {
-    "request.tls.protocol": b"SSL_PROTOCOL",
-    "request.tls.cipher": b"SSL_CIPHER",
-    "request.tls.client_verify": b"SSL_CLIENT_VERIFY",
-    "request.tls.client_subject": b"SSL_CLIENT_S_DN",
-    "request.tls.client_serial": b"SSL_CLIENT_M_SERIAL",
-}
-
-IDENTITY_FIELDS = {
-    "identity.sub": ir.Member.SUB,
-    "identity.email": ir.Member.EMAIL,
-    "identity.provider": ir.Member.PROVIDER,
-}
-
-_MAPS = {
-    "request.headers": ir.Source.HEADER,
-    "request.args": ir.Source.ARG,
-    "request.cookies": ir.Source.COOKIE,
-}
-
-_KINDS = {
-    Type.STRING: ir.Kind.STRING,
-    Type.INTEGER: ir.Kind.INTEGER,
-    Type.BOOLEAN: ir.Kind.BOOLEAN,
-    Type.STRINGS: ir.Kind.STRINGS,
-}
 
 # What an absent value reads as where no condition is meant.
 _EMPTY: dict[Type, Value] = {
@@ -103,8 +54,8 @@ class _Lowering:
                 return Constant(to_bytes(value) if isinstance(value, str) else value)
             case model.StringSet(values=values):
                 return ir.Strings(tuple(map(to_bytes, values)))
-            case model.Field(name=name) if name in _REQUEST_FIELDS:
-                return ir.Read(_REQUEST_FIELDS[name])
+            case model.Field(name=name) if name in REQUEST_FIELDS:
+                return ir.Read(REQUEST_FIELDS[name])
             case model.Field(name=name) if name in TLS_VARIABLES:
                 return ir.Entry(ir.Source.VARIABLE, TLS_VARIABLES[name])
             case model.Field(name=name) if name in IDENTITY_FIELDS:
@@ -112,7 +63,7 @@ class _Lowering:
             case model.Field(type=Type.ROLES):
                 return ir.Caller(ir.Member.ROLE_LIST)
             case model.Item(map=map_, key=key):
-                return ir.Entry(_MAPS[map_.name], to_bytes(key))
+                return ir.Entry(MAPS[map_.name], to_bytes(key))
             case model.Items(map=model.Field(name="request.args"), key=key):
                 return ir.Arguments(to_bytes(key))
             case model.Claim() | model.ParsedInteger():
@@ -153,7 +104,7 @@ class _Lowering:
             return _EMPTY[node.type]
         match node:
             case model.Claim(pointer=pointer, type=type_):
-                return ir.Claim(to_bytes(pointer), _KINDS[type_])
+                return ir.Claim(to_bytes(pointer), KINDS[type_])
             case model.ParsedInteger(text=text):
                 return fold.parsed_integer(self.value(text))
         assert_never(node)
@@ -174,12 +125,6 @@ class _Lowering:
             case model.And(operands=operands) | model.Or(operands=operands):
                 held = [self._holds(operand, negated=negated) for operand in operands]
                 return fold.all_(held) if isinstance(node, model.And) != negated else fold.any_(held)
-            case model.Conditional(condition=condition, then=then, otherwise=otherwise):
-                return fold.choose(
-                    self.value(condition),
-                    self._holds(then, negated=negated),
-                    self._holds(otherwise, negated=negated),
-                )
             case model.Quantifier(every=every, variable=variable, sequence=sequence, body=body):
                 held_body = self._holds(body, negated=negated)
                 return fold.all_(
@@ -190,6 +135,8 @@ class _Lowering:
                         ),
                     )
                 )
+            case model.Conditional():
+                raise _bug(node)
             case _:
                 return self._guarded(node, negated=negated)
 
@@ -199,7 +146,7 @@ class _Lowering:
         # What cannot hold with an absent value needs no guard against it.
         harmless = frozenset(
             partial
-            for partial in dict.fromkeys(self._always_read(node))
+            for partial in dict.fromkeys(_partials(node))
             if not _Lowering(self._absent | {partial})._may_hold(node, negated=negated)
         )
         guards = [self._guard(part, harmless) for part in _parts_of_condition(node)]
@@ -228,8 +175,8 @@ class _Lowering:
                 return self._affix(node)
             case model.Call(function=function, arguments=arguments):
                 return fold.apply(function, tuple(map(self.value, arguments)))
-            case model.Matches(pattern=pattern, groups=groups, text=text):
-                return fold.matches(pattern, groups, self.value(text))
+            case model.Matches(split=split, text=text):
+                return fold.matches(split, self.value(text))
             case model.Quantifier(every=every, variable=variable, sequence=sequence, body=body):
                 return fold.quantifier(
                     every, ir.Variable(variable.number), self.value(sequence), self.value(body)
@@ -248,57 +195,27 @@ class _Lowering:
             self._partial[id(node)] = known
         return known
 
-    def _always_read(self, node: Expression) -> Iterator[_Partial]:
-        """The partial values that are read whatever the others are."""
-        for part in _parts_of_condition(node):
-            if not self._is_partial(part):
-                continue
-            match part:
-                case model.Claim():
-                    yield part
-                    continue
-                case model.ParsedInteger():
-                    yield part
-                case model.Conditional() | model.Quantifier() | model.Comprehension():
-                    continue
-                case model.And() | model.Or():
-                    continue
-            if part.type is not Type.BOOLEAN:
-                yield from self._always_read(part)
-
     def _guard(self, node: Expression, harmless: frozenset[Expression]) -> Value:
-        """Whether all partial values that evaluating a value reads are there, but those that are harmless."""
+        """Whether all partial values in a value are there, but those that are harmless.
+
+        All are read, whatever else holds: `partials.check` has refused them where that depends.
+        """
         if not self._is_partial(node):
             return fold.TRUE
         match node:
             case model.Claim(pointer=pointer, type=type_):
-                return fold.TRUE if node in harmless else ir.HasClaim(to_bytes(pointer), _KINDS[type_])
+                return fold.TRUE if node in harmless else ir.HasClaim(to_bytes(pointer), KINDS[type_])
             case model.ParsedInteger(text=text):
                 is_integer = fold.TRUE if node in harmless else fold.is_integer(self.value(text))
                 return fold.all_((self._guard(text, harmless), is_integer))
+            case model.Comprehension(sequence=sequence) if not any(
+                map(self._is_partial, walk.operands(node)[1:])
+            ):
+                return self._guard(sequence, harmless)
+            case model.And() | model.Or() | model.Conditional() | model.Comprehension():
+                raise _bug(node)
             case _ if node.type is Type.BOOLEAN:
-                return fold.any_((self._holds(node, negated=False), self._holds(node, negated=True)))
-            case model.And(operands=operands) | model.Or(operands=operands):
-                *tests, last = operands
-                guard = self._guard(last, harmless)
-                for test in reversed(tests):
-                    truth = self._truth(test)
-                    decides = fold.not_(truth) if isinstance(node, model.And) else truth
-                    guard = fold.all_((self._guard(test, harmless), fold.any_((decides, guard))))
-                return guard
-            case model.Conditional(condition=condition, then=then, otherwise=otherwise):
-                return fold.choose(
-                    self.value(condition), self._guard(then, harmless), self._guard(otherwise, harmless)
-                )
-            case model.Comprehension(variable=variable, sequence=sequence, element=element):
-                left_out = fold.not_(self._condition(node))
-                each = fold.quantifier(
-                    True,
-                    ir.Variable(variable.number),
-                    self.value(sequence),
-                    fold.any_((left_out, self._guard(element, harmless))),
-                )
-                return fold.all_((self._guard(sequence, harmless), each))
+                raise _bug(node)
             case _:
                 return fold.all_(self._guard(part, harmless) for part in walk.operands(node))
 
@@ -392,7 +309,7 @@ class _Lowering:
             case model.NetworkSet(values=networks), _:
                 return fold.in_networks(self.value(self._chosen(item)), networks)
             case model.Field(name=name, type=Type.STRING_MAP), model.Literal(value=str() as key):
-                return ir.HasEntry(_MAPS[name], to_bytes(key))
+                return ir.HasEntry(MAPS[name], to_bytes(key))
             case _ if container.type in (Type.STRINGS, Type.ROLES):
                 return fold.in_sequence(self.value(item), self.value(container))
             case _ if container.type is Type.STRING:
@@ -422,6 +339,10 @@ _FIXED_TRUTH = (Type.ADDRESS, Type.STRING_SET, Type.NETWORK_SET, Type.ROLES, Typ
 def _parts_of_condition(node: Expression) -> tuple[Expression, ...]:
     """What a smallest condition is about; a claim is about itself."""
     return (node,) if isinstance(node, model.Claim) else walk.operands(node)
+
+
+def _partials(node: Expression) -> Iterator[_Partial]:
+    return (part for part in walk.nodes(node) if isinstance(part, _Partial))
 
 
 def to_bytes(text: str) -> bytes:

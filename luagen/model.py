@@ -9,12 +9,13 @@ sent, and comparisons are byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
+from luagen.regex import Split
 from luagen.source import Span
 
 if TYPE_CHECKING:  # actions are made of what is here
@@ -135,7 +136,8 @@ class Call(Node):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditional(Node):
     """`then if condition else otherwise`; both sides have the node's own type (STRING, INTEGER, BOOLEAN or
-    STRINGS). With an absent partial value in the condition: `otherwise`."""
+    STRINGS). Where no condition is meant, a condition that is neither true nor false gives `otherwise`; in a
+    condition `check` refuses partial values in all three parts."""
 
     condition: Expression  # BOOLEAN
     then: Expression
@@ -156,7 +158,8 @@ class Quantifier(Node):
     """`any(body for variable in sequence if …)` or `all(…)`; BOOLEAN.
 
     `sequence` is of type STRINGS, ROLES or STRING_SET (a declared list or literal, in its order). A condition
-    after `if` has become part of the body: `condition and body` for any, `not condition or body` for all.
+    after `if` has become part of the body, `condition and body` for any, `not condition or body` for all: an
+    element of which it is neither true nor false is not left out.
     """
 
     every: bool  # all
@@ -167,7 +170,10 @@ class Quantifier(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comprehension(Node):
-    """`[element for variable in sequence if condition]`; STRINGS. `condition` None: there is no `if`."""
+    """`[element for variable in sequence if condition]`; STRINGS. `condition` None: there is no `if`.
+
+    Partial values in `condition` and `element`: as in Conditional.
+    """
 
     variable: Variable
     sequence: Expression  # as in Quantifier
@@ -183,9 +189,13 @@ class Matches(Node):
     apply; a Group of the same rule then reads what it has captured.
     """
 
-    pattern: str  # that `regex.compile` accepts
-    groups: tuple[str, ...]
+    pattern: str
+    split: Split = field(compare=False)  # the pattern, whose rest `regex.compiled` accepts
     text: Expression
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.split.rest.groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +343,10 @@ class Rule:
     when: Expression  # type BOOLEAN; a Literal True when the policy has no `when`
     action: Action
     span: Span = field(compare=False)  # of the `[[rule]]` header
+
+    def expressions(self) -> tuple[Expression, ...]:
+        """Its condition, then those of its action."""
+        return (self.when, *self.action.expressions())
 
 
 # --- tests of a policy ------------------------------------------------------------------------------
@@ -528,3 +542,8 @@ class Policy:
     def all_rules(self) -> tuple[Rule, ...]:
         """The shared rules and those of every site, in the order in which they are numbered."""
         return (*self.rules, *(rule for site in self.sites for rule in site.rules))
+
+    def expressions(self) -> Iterator[Expression]:
+        """Those of all rules, in their order."""
+        for rule in self.all_rules():
+            yield from rule.expressions()

@@ -161,7 +161,10 @@ def is_variable(name: str) -> bool:
 
 
 def normal_form(name: str) -> str:
-    """Names with one normal form reach CGI applications as one name: case and punctuation are lost there."""
+    """Names with one normal form reach CGI applications as one name: case and punctuation are lost there.
+
+    `name` is ASCII, as a policy has it, or what a client sent, read as Latin-1.
+    """
     return re.sub(r"[^a-z0-9]", "-", name.lower())
 
 

@@ -23,28 +23,34 @@ from luagen.model import (
     Truth,
     Type,
 )
-from luagen.walk import nodes, operands
+from luagen.walk import operands
 
+_TEST = (
+    "what `… if … else …` depends on",
+    "an absent value never matches: write `c and a or not c and b` for `a if c else b`",
+)
 _BRANCH = "one side of `… if … else …`", "write two rules, or two conditions joined by `or`"
 _FALLBACK = (
     "an operand of an `{}` that gives back a value",
     "an absent value never matches: join whole conditions by `or` and `and`",
 )
-_ELEMENT = "an element of a comprehension", "test it in a condition after `if`, or in `any(…)`"
+_LIMIT = (
+    "what the `if` of a comprehension depends on",
+    "test it in `any(… for … if …)` or `all(… for … if …)`",
+)
+_ELEMENT = "an element of a comprehension", "test it in `any(…)` or `all(…)`"
 _INNER = "part of a condition that is compared itself", "join conditions by `and`, `or` and `not`"
-
-
-def reads_partial(expression: Expression) -> bool:
-    return any(isinstance(node, Claim | ParsedInteger) for node in nodes(expression))
 
 
 def check(expression: Expression, bag: Bag) -> bool:
     """Whether every partial value in the conditions of a finished expression stands where its absence has
     an obvious meaning; what is wrong is reported."""
-    fits = True
+    refused: set[int] = set()  # by identity: a value can stand in conditions within each other
     for condition in _conditions(expression):
         for value, (where, instead) in _hidden(condition, None):
-            fits = False
+            if id(value) in refused:
+                continue
+            refused.add(id(value))
             what = "a claim" if isinstance(value, Claim) else "`int(…)`"
             bag.error(
                 Code.UNSUPPORTED_EXPRESSION,
@@ -52,7 +58,7 @@ def check(expression: Expression, bag: Bag) -> bool:
                 value.span,
                 help=instead,
             )
-    return fits
+    return not refused
 
 
 def _conditions(expression: Expression) -> Iterator[Expression]:
@@ -85,11 +91,14 @@ def _hidden(node: Expression, refusal: _Refusal | None) -> Iterator[tuple[Expres
                 yield node, refusal
             else:
                 yield from _hidden(text, None)
-        case Conditional(then=then, otherwise=otherwise):
+        case Conditional(condition=condition, then=then, otherwise=otherwise):
+            yield from _hidden(condition, refusal or _TEST)
             yield from _hidden(then, _BRANCH)
             yield from _hidden(otherwise, _BRANCH)
-        case Comprehension(sequence=sequence, element=element):
+        case Comprehension(sequence=sequence, condition=condition, element=element):
             yield from _hidden(sequence, refusal)
+            if condition is not None:
+                yield from _hidden(condition, refusal or _LIMIT)
             yield from _hidden(element, refusal or _ELEMENT)
         case And(type=type) | Or(type=type) if type is not Type.BOOLEAN:
             word = "and" if isinstance(node, And) else "or"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
 
 from luagen import regex, template
 from luagen.checker import Checker
@@ -32,19 +31,15 @@ def check(name: str, node: ast.Call, checker: Checker) -> Expression | None:
         return None
     try:
         pattern = regex.glob_pattern(found.value) if name == "glob" else found.value
-        groups = _groups(pattern)
+        split = regex.split(regex.parse(pattern))
+        regex.compiled(split.rest)
     except RegexError as error:
         # What is wrong with the pattern that a glob becomes has no place in the glob.
         in_source = name != "glob" or error.end <= len(found.value)
         place = _part(pattern_node, error, checker) if in_source else checker.span(pattern_node)
         checker.error(Code.INVALID_PATTERN, error.message, place, help=error.help)
         return None
-    return Matches(span=checker.span(node), type=Type.BOOLEAN, pattern=pattern, groups=groups, text=text)
-
-
-@lru_cache(maxsize=4096)
-def _groups(pattern: str) -> tuple[str, ...]:
-    return regex.compile(pattern).groups
+    return Matches(span=checker.span(node), type=Type.BOOLEAN, pattern=pattern, split=split, text=text)
 
 
 def _part(node: ast.expr, error: RegexError, checker: Checker) -> Span:

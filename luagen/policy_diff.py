@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from luagen import model, walk
-from luagen.actions.moved import Move
+from luagen import fold, model, walk
 from luagen.decide import Decider
 from luagen.model import Policy
+from luagen.properties import Property, expression_property, properties, told_apart
+from luagen.reads import stripped_fields
 from luagen.reference.decision import Decision
 from luagen.reference.sample import request_of
-from luagen.spelling import spell, spell_template
-
-_MAX_SHOWN_BYTES = 200  # of a body or file; of longer ones only that they differ
 
 
 class Kind(Enum):
@@ -46,7 +43,7 @@ def compare(before: Policy, after: Policy) -> list[Difference]:
     """The differences of the two texts, in the order of the policy file's parts."""
     found: list[Difference] = []
     found += _changed("the policy", _head(before), _head(after))
-    found += _named("auth", _auths(before), _auths(after))
+    found += _named("auth", _plain_parts(before.auths), _plain_parts(after.auths))
     found += _named("origin", _plain_parts(before.origins), _plain_parts(after.origins))
     found += _named("list", _lists(before), _lists(after))
     found += _rules("rule", before.rules, after.rules)
@@ -55,114 +52,80 @@ def compare(before: Policy, after: Policy) -> list[Difference]:
     for name in sites[0].keys() | sites[1].keys():
         old, new = (some[name].rules if name in some else () for some in sites)
         found += _rules(f'site "{name}", rule', old, new)
+    taken = [", ".join(sorted(stripped_fields(policy))) or "none" for policy in (before, after)]
+    if not found and taken[0] != taken[1]:
+        found.append(Difference(Kind.CHANGED, "the policy", (Detail("fields taken from clients", *taken),)))
     return found
 
 
 # --- parts of a policy ---------------------------------------------------------------------------------
 
+Parts = Mapping[str, Property]  # of a part of the policy, by name
 
-def _head(policy: Policy) -> dict[str, str]:
+
+def _head(policy: Policy) -> Parts:
     country = policy.country
-    source = {} if country is None else {f"country.{key}": text for key, text in _properties(country).items()}
-    return {"default": policy.default.value, **source}
+    source = {} if country is None else {f"country.{key}": one for key, one in properties(country).items()}
+    return {"default": Property(policy.default.value), **source}
 
 
-def _auths(policy: Policy) -> dict[str, dict[str, str]]:
-    return _plain_parts(policy.auths)
+def _plain_parts(parts: Sequence[model.Auth] | Sequence[model.Origin]) -> dict[str, Parts]:
+    return {part.name: {key: one for key, one in properties(part).items() if key != "name"} for part in parts}
 
 
-def _plain_parts(parts: Sequence[model.Auth] | Sequence[model.Origin]) -> dict[str, dict[str, str]]:
+def _site(site: model.Site) -> Parts:
     return {
-        part.name: {key: text for key, text in _properties(part).items() if key != "name"} for part in parts
+        "default": Property(site.default.value),
+        "hosts": Property(", ".join(site.hosts), frozenset(site.hosts)),
     }
 
 
-def _site(site: model.Site) -> dict[str, str]:
-    return {"default": site.default.value, "hosts": ", ".join(site.hosts)}
+def _lists(policy: Policy) -> dict[str, Parts]:
+    """The declared lists that rules use; of an entry that it is there, and where when its place matters."""
+    found: dict[str, dict[str, Property]] = {}
+    ordered: set[str] = set()
+    for expression in policy.expressions():
+        for node in walk.nodes(expression):
+            match node:
+                case model.Contains() | model.Quantifier():
+                    continue  # what is in it counts, and no order
+                case model.StringSet(name=str() as name, values=texts):
+                    found[name] = dict.fromkeys(texts, Property("listed"))
+                case model.NetworkSet(name=str() as name, values=networks):
+                    found[name] = dict.fromkeys(map(str, networks), Property("listed"))
+            ordered |= {
+                part.name for part in walk.operands(node) if isinstance(part, model.StringSet) and part.name
+            }
+    for name in ordered:
+        found[name] = {text: Property(f"at {place}") for place, text in enumerate(found[name], 1)}
+    return dict(found)
 
 
-def _lists(policy: Policy) -> dict[str, dict[str, str]]:
-    """The declared lists that rules use; of an entry only that it is there."""
-    found: dict[str, dict[str, str]] = {}
-    for rule in policy.all_rules():
-        for expression in (rule.when, *rule.action.expressions()):
-            for node in walk.nodes(expression):
-                match node:
-                    case model.StringSet(name=str() as name, values=texts):
-                        found[name] = dict.fromkeys(texts, "listed")
-                    case model.NetworkSet(name=str() as name, values=networks):
-                        found[name] = dict.fromkeys(map(str, networks), "listed")
-    return found
-
-
-def _rule(rule: model.Rule) -> dict[str, str]:
-    when = (
-        {} if isinstance(rule.when, model.Literal) and rule.when.value is True else {"when": spell(rule.when)}
-    )
-    action = {f"{rule.action.key}.{key}": text for key, text in _properties(rule.action).items()}
-    return when | (action or {rule.action.key: ""})
-
-
-def _properties(part: object) -> dict[str, str]:
-    """The fields of a dataclass in words, those without a value left out; made of parts, one by one."""
-    found: dict[str, str] = {}
-    for one in fields(part):  # type: ignore[arg-type]
-        value = getattr(part, one.name)
-        if one.name == "span" or value is None or value in ((), ""):
-            continue
-        match value:
-            case tuple() if all(isinstance(item, model.NamedValue) for item in value):
-                found |= {item.name: spell_template(item.value) for item in value}
-            case tuple() if all(isinstance(item, Move) for item in value):
-                found |= {move.path: f"{move.status} {move.to}" for move in value}
-            case _ if is_dataclass(value) and not isinstance(value, model.Node):
-                inner = _properties(value)
-                found |= {f"{one.name}.{key}": text for key, text in inner.items()}
-                if not inner:
-                    found[one.name] = type(value).__name__
-            case _:
-                found[one.name] = _words(value)
-    return found
-
-
-def _words(value: object) -> str:
-    match value:
-        case model.Node(type=model.Type.BOOLEAN):
-            return spell(value)  # type: ignore[arg-type]
-        case model.Node():
-            return spell_template(value)  # type: ignore[arg-type]
-        case tuple():
-            return ", ".join(map(_words, value))
-        case Enum():
-            return str(value.value)
-        case bool():
-            return str(value).lower()
-        case bytes() if len(value) <= _MAX_SHOWN_BYTES and value.decode("utf-8", "replace").encode() == value:
-            return repr(value.decode())
-        case bytes():
-            return f"{len(value)} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}"
-        case _:
-            return str(value)
+def _rule(rule: model.Rule) -> Parts:
+    when = expression_property(rule.when)
+    action = {f"{rule.action.key}.{key}": one for key, one in properties(rule.action).items()}
+    return ({} if when.form == fold.TRUE else {"when": when}) | (action or {rule.action.key: Property("")})
 
 
 # --- comparing -----------------------------------------------------------------------------------------
 
 
-def _changed(part: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
+def _changed(part: str, before: Parts, after: Parts) -> Iterator[Difference]:
     details = tuple(_details(before, after))
     if details:
         yield Difference(Kind.CHANGED, part, details)
 
 
-def _details(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Detail]:
+def _details(before: Parts, after: Parts) -> Iterator[Detail]:
     for name in (*before, *(name for name in after if name not in before)):
-        if before.get(name) != after.get(name):
-            yield Detail(name, before.get(name), after.get(name))
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            yield Detail(name, None if old is None else old.text, None if new is None else new.text)
+        elif old.form != new.form:
+            yield Detail(name, *told_apart(old, new))
 
 
-def _named(
-    kind: str, before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
-) -> Iterator[Difference]:
+def _named(kind: str, before: Mapping[str, Parts], after: Mapping[str, Parts]) -> Iterator[Difference]:
     for name in before:
         if name not in after:
             yield Difference(Kind.REMOVED, f'{kind} "{name}"')

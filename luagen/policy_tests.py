@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luagen import model, walk
+from luagen import model, statuses, walk
 from luagen.decide import Decided, Decider
 from luagen.failure import Failure
 from luagen.model import Expression, Policy, PolicyTest, Type
@@ -66,7 +66,7 @@ def _mismatches(test: PolicyTest, decision: Decision) -> Iterator[Mismatch]:
         ("passes", test.passes, decision.passes),
         ("status", test.status, decision.status),
         ("rule", test.rule, decision.rule),
-        ("body", test.body, _text(decision.body)),
+        ("body", test.body, _content(test, decision)),
         ("path", test.path, _text(decision.path)),
         ("query", test.query, _text(decision.query)),
         ("origin", test.origin, decision.origin or ""),
@@ -90,12 +90,27 @@ def _mismatches(test: PolicyTest, decision: Decision) -> Iterator[Mismatch]:
                 yield Mismatch(f"{what}.{name}", _spelt(text), _spelt(there))
 
 
-def _text(data: bytes | None) -> str:
-    return "" if data is None else data.decode("utf-8", "backslashreplace")
+def _content(test: PolicyTest, decision: Decision) -> str | None:
+    """What the client gets as content; None when that is not known here: the application's."""
+    if test.request.method == "HEAD" or decision.status in statuses.WITHOUT_CONTENT:
+        return ""
+    return None if decision.body is None else _text(decision.body)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _spelt(value: str | int | bool | None) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value) if value == "" else str(value)
+    match value:
+        case None:
+            return "the application's, which is not known here"
+        case bool():
+            return str(value).lower()
+        case "":
+            return repr(value)
+        case _:
+            return str(value)
 
 
 # --- coverage ----------------------------------------------------------------------------------------

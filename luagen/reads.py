@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-from luagen import model
+from luagen import model, names
 from luagen.walk import nodes, reads_identity
 
 # Request fields that every client sends and applications expect. A rule that sets one of them for its own
@@ -48,52 +47,45 @@ _STANDARD_FIELDS = frozenset(
 # gate itself keeps it from the origin.
 _NEVER_STRIPPED = frozenset({"authorization"})
 
-
-def normalised(field_name: str) -> str:
-    """A field name as CGI variables collide: ASCII lower case, every byte outside a-z and 0-9 as `-`."""
-    return re.sub(rb"[^a-z0-9]", b"-", field_name.encode().lower()).decode()
+_MEMBERS = {"identity.email": "email", "identity.roles": "role"}
 
 
 def stripped_fields(policy: model.Policy) -> frozenset[str]:
-    """Normalised names of the request fields that only the policy may set."""
+    """Normal forms of the names of request fields that only the policy may set."""
     stripped = set()
     for rule in policy.all_rules():
         for header in rule.action.request_fields():
-            name = normalised(header.name)
+            name = names.normal_form(header.name)
             tells_identity = reads_identity(rule.when) or reads_identity(header.value)
             if name not in _STANDARD_FIELDS or tells_identity:
                 stripped.add(name)
     return frozenset(stripped - _NEVER_STRIPPED)
 
 
-def identity_members(policy: model.Policy) -> tuple[str, ...]:
-    """What the policy reads of an identity beyond what each has, by its names in LIGHTGATE_IDENTITY."""
-    read = {node.name for node in _nodes(policy) if isinstance(node, model.Field)}
-    members = {"identity.email": "email", "identity.roles": "role"}
-    return tuple(member for name, member in members.items() if name in read)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What the rules of a policy read beyond what every request has."""
+
+    identity_members: tuple[str, ...]  # beyond what each identity has, by their names in LIGHTGATE_IDENTITY
+    claims: tuple[str, ...]  # sorted JSON Pointers
+    module_variables: bool  # what other modules of lighttpd know: TLS, or the country from mod_maxminddb
 
 
-def claims_read(policy: model.Policy) -> tuple[str, ...]:
-    """The claims that the policy reads, as sorted JSON Pointers."""
-    return tuple(sorted({node.pointer for node in _nodes(policy) if isinstance(node, model.Claim)}))
-
-
-def needs_module_variables(policy: model.Policy) -> bool:
-    """Whether rules read what other modules of lighttpd know: TLS, or the country from mod_maxminddb."""
-    by_variable = policy.country is not None and policy.country.variable is not None
-    return any(
-        isinstance(node, model.Field)
-        and (node.name.startswith("request.tls.") or (by_variable and node.name == "request.country"))
-        for node in _nodes(policy)
+def reads_of(policy: model.Policy) -> Reads:
+    """In one pass: the expressions of a large policy have many nodes."""
+    fields: set[str] = set()
+    claims: set[str] = set()
+    for expression in policy.expressions():
+        for node in nodes(expression):
+            match node:
+                case model.Field(name=name):
+                    fields.add(name)
+                case model.Claim(pointer=pointer):
+                    claims.add(pointer)
+    country_of_module = policy.country is not None and policy.country.variable is not None
+    return Reads(
+        identity_members=tuple(member for name, member in _MEMBERS.items() if name in fields),
+        claims=tuple(sorted(claims)),
+        module_variables=any(name.startswith("request.tls.") for name in fields)
+        or (country_of_module and "request.country" in fields),
     )
-
-
-def _nodes(policy: model.Policy) -> Iterator[model.Expression]:
-    for rule in policy.all_rules():
-        for expression in rule_expressions(rule):
-            yield from nodes(expression)
-
-
-def rule_expressions(rule: model.Rule) -> tuple[model.Expression, ...]:
-    """All expressions of a rule: its condition, then those of its action."""
-    return (rule.when, *rule.action.expressions())

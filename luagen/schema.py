@@ -141,7 +141,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "test expect": (
         Key("passes", "a boolean", "whether the request reaches the application"),
         Key("status", "an integer, 200 to 599", "the status of the response"),
-        Key("rule", "a string", "the rule that decides, or `default`"),
+        Key("rule", "a string", "the rule that decides, `default`, or `lightgate` for a check of its own"),
         Key("headers", "a table of strings", "header fields of the response; an empty string: absent"),
         Key("body", "a string", "the content of the response"),
         Key("path", "a string", "the path that the application is asked for"),

@@ -10,7 +10,6 @@ from luagen.diagnostics import Code, quoted
 from luagen.model import (
     And,
     Comprehension,
-    Conditional,
     Expression,
     Literal,
     Not,
@@ -20,7 +19,6 @@ from luagen.model import (
     Type,
     Variable,
 )
-from luagen.partials import reads_partial
 from luagen.scope import is_expression_name
 from luagen.vocabulary import with_article
 
@@ -49,7 +47,7 @@ def quantifier(name: str, node: ast.Call, checker: Checker) -> Expression | None
         return None
     span = checker.span(node)
     if conditions:
-        body = _limited(body, _decided(_all(conditions)), every=name == "all")
+        body = _limited(body, _all(conditions), every=name == "all")
     return Quantifier(
         span=span,
         type=Type.BOOLEAN,
@@ -158,7 +156,7 @@ class _Generator:
 
 
 def _limited(body: Expression, limit: Expression, *, every: bool) -> Expression:
-    """The body of a quantifier, for the elements that the limit is true of."""
+    """The body of a quantifier with what stands after its `if`."""
     if not every:
         return And(span=body.span, type=Type.BOOLEAN, operands=(limit, body))
     excepted = Not(span=limit.span, type=Type.BOOLEAN, operand=limit)
@@ -170,16 +168,6 @@ def _all(conditions: list[Expression]) -> Expression:
     if len(conditions) == 1:
         return first
     return And(span=first.span, type=Type.BOOLEAN, operands=tuple(conditions))
-
-
-def _decided(condition: Expression) -> Expression:
-    """A condition after `if`: an element for which it is neither true nor false is left out, as one for
-    which it is false."""
-    if not reads_partial(condition):
-        return condition
-    span = condition.span
-    yes, no = (Literal(span=span, type=Type.BOOLEAN, value=value) for value in (True, False))
-    return Conditional(span=span, type=Type.BOOLEAN, condition=condition, then=yes, otherwise=no)
 
 
 def _variable(target: ast.expr, checker: Checker) -> Variable | None:

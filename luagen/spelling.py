@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from luagen import model
+from luagen import claims, model
 from luagen.builtins import TO_THE_END
 from luagen.model import Expression
 
@@ -51,7 +51,7 @@ def _spell(node: Expression) -> tuple[str, int]:
         case model.Items(map=map_, key=key):
             return f"{map_.name}.getall({_text(key)})", _ATOM
         case model.Claim(pointer=pointer):
-            names = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+            names = claims.reference_tokens(pointer)
             return "identity.claims" + "".join(f"[{_text(name)}]" for name in names), _ATOM
         case model.ParsedInteger(text=text):
             return f"int({spell(text)})", _ATOM

@@ -48,6 +48,7 @@ _WORDS = {
     "startswith": "`text.startswith(…)`",
     "endswith": "`text.endswith(…)`",
 }
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _WORD = re.compile(r"[A-Za-z]+|[0-9]+\.[0-9]")
 
 
@@ -62,6 +63,11 @@ class Region:
     @cached_property
     def source(self) -> str:
         return self.text.value[self.start : self.end]
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """One line of ASCII, as nearly all are."""
+        return self.source.isascii() and "\n" not in self.source
 
     @cached_property
     def _lines(self) -> list[tuple[int, str]]:
@@ -92,6 +98,8 @@ class Region:
 
     def _offset(self, line_number: int, column_bytes: int) -> int:
         # ast counts columns in bytes of UTF-8; on the first line the parenthesis of `parse` comes before.
+        if self._is_plain:
+            return min(max(0, column_bytes - 1), len(self.source)) if line_number == 1 else len(self.source)
         if line_number > len(self._lines):
             return len(self.source)
         start, line = self._lines[line_number - 1]
@@ -115,15 +123,15 @@ def parse(region: Region, bag: Bag) -> ast.expr | None:
             help="give parts of it a name in `[names]`, or put its constants into `[lists]`",
         )
         return None
-    for index, char in enumerate(source):
-        if (char < " " and char not in "\t\n") or char == "\x7f":
-            bag.error(
-                Code.CONTROL_CHARACTER,
-                "an expression has no control characters",
-                region.part(index, index + 1),
-                help="inside a string of the expression, write an escape such as `\\x1b`",
-            )
-            return None
+    control = _CONTROL.search(source)
+    if control is not None:
+        bag.error(
+            Code.CONTROL_CHARACTER,
+            "an expression has no control characters",
+            region.part(*control.span()),
+            help="inside a string of the expression, write an escape such as `\\x1b`",
+        )
+        return None
     closing = template.unbalanced(source)
     if closing is not None:
         bag.error(
@@ -144,7 +152,7 @@ def parse(region: Region, bag: Bag) -> ast.expr | None:
     if isinstance(tree, ast.Tuple) and not tree.elts and tree.col_offset == 0:
         bag.error(Code.INVALID_EXPRESSION, "the expression is empty", region.whole)
         return None
-    deep = _first_too_deep(tree)
+    deep = _first_too_deep(tree, source)
     if deep is not None:
         _too_deep(region, bag, region.span(deep))
         return None
@@ -168,12 +176,16 @@ def _too_deep(region: Region, bag: Bag, span: Span) -> None:
     )
 
 
-def _first_too_deep(tree: ast.expr) -> ast.expr | None:
+def _first_too_deep(tree: ast.expr, source: str) -> ast.expr | None:
+    if len(source) <= MAX_DEPTH:
+        return None  # each level takes a character
     waiting: list[tuple[ast.expr, int]] = [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()
         if depth > MAX_DEPTH:
             return node
+        if isinstance(node, ast.Name | ast.Constant):
+            continue  # most nodes, and they have no parts
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 # A sum of many parts is one level: it becomes one concatenation.

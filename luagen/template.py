@@ -5,10 +5,13 @@ Works on characters and offsets only, since `ast` on Python 3.11 gives no usable
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(_OPENING.values())
+_MARK = re.compile(r"""['"#()\[\]{}]""")
+_STRING = re.compile(r"""(?s)("{3}|'{3}|"(?!"")|'(?!''))(?:\\.|(?!\1)[^\\])*\1""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,36 +131,24 @@ def _refuse_empty_or_debug(text: str, start: int, end: int) -> None:
 
 def string_end(text: str, start: int, stop: int) -> int:
     """The offset after the string that opens at `start` (a quote), or `stop` when it is never closed."""
-    quote = text[start]
-    if text.startswith(quote * 3, start):
-        quote *= 3
-    index = start + len(quote)
-    while index < stop:
-        if text[index] == "\\":
-            index += 2
-        elif text.startswith(quote, index):
-            return min(stop, index + len(quote))
-        else:
-            index += 1
-    return stop
+    found = _STRING.match(text, start)
+    return stop if found is None else min(stop, found.end())
 
 
 def unbalanced(text: str) -> int | None:
     """The offset of the first closing bracket that nothing opened, outside strings and comments."""
     expected: list[str] = []
     index = 0
-    while index < len(text):
-        char = text[index]
+    while (found := _MARK.search(text, index)) is not None:
+        char, index = found[0], found.end()
         if char in "'\"":
-            index = string_end(text, index, len(text))
-            continue
-        if char == "#":
+            index = string_end(text, found.start(), len(text))
+        elif char == "#":
             index = text.find("\n", index)
             if index < 0:
                 return None
         elif char in _OPENING:
             expected.append(_OPENING[char])
-        elif char in _CLOSING and (not expected or expected.pop() != char):
-            return index
-        index += 1
+        elif not expected or expected.pop() != char:
+            return found.start()
     return None

@@ -43,6 +43,11 @@ def concatenation(parts: Iterable[Expression | None], span: Span) -> Expression 
     return Concatenation(span=span, type=Type.STRING, parts=tuple(merged))
 
 
+def has_controls(text: str) -> bool:
+    """Whether a text has an ASCII control character: no header field carries one (RFC 9110 section 5.5)."""
+    return any(char < " " or char == "\x7f" for char in text)
+
+
 def literal_text(value: str, span: Span, bag: Bag) -> Literal | None:
     """A constant string that every later stage can write as UTF-8, or None when that was reported."""
     if "\0" in value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from luagen.builtins import BLANKS
 from luagen.model import Type
 
 MAX_LENGTH = 2**31  # of a text in bytes, of a sequence in elements: more than any request can have
@@ -102,7 +103,7 @@ class Method:
 
 
 _TEXT, _TRUTH, _NUMBER = Type.STRING, Type.BOOLEAN, Type.INTEGER
-_BLANKS = " \t\n\r\x0b\x0c"
+_BLANKS = BLANKS.decode()
 _ALL = 2**53 - 1  # builtins.TO_THE_END
 
 

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import assert_never
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from luagen import model
 from luagen.model import Expression
 
-# What most nodes of a policy are; asked before all other kinds, because large policies are walked often.
-_LEAVES: frozenset[type] = frozenset((model.Literal, model.Field))
+
+def _comprehension(node: model.Comprehension) -> tuple[Expression, ...]:
+    if node.condition is None:
+        return (node.sequence, node.element)
+    return (node.sequence, node.condition, node.element)
+
+
+def _none(_: Expression) -> tuple[Expression, ...]:
+    return ()
+
+
+# By the kind of a node: large policies are walked often, and patterns would try one kind after the other.
+_PARTS: dict[type, Callable[[Any], tuple[Expression, ...]]] = {
+    model.Literal: _none,
+    model.StringSet: _none,
+    model.NetworkSet: _none,
+    model.Field: _none,
+    model.Claim: _none,
+    model.Variable: _none,
+    model.Group: _none,
+    model.Item: lambda node: (node.map,),
+    model.Items: lambda node: (node.map,),
+    model.Truth: lambda node: (node.operand,),
+    model.Not: lambda node: (node.operand,),
+    model.And: lambda node: node.operands,
+    model.Or: lambda node: node.operands,
+    model.Call: lambda node: node.arguments,
+    model.Compare: lambda node: (node.left, node.right),
+    model.Contains: lambda node: (node.item, node.container),
+    model.Affix: lambda node: (node.receiver, *node.affixes),
+    model.Join: lambda node: (node.roles,),
+    model.Concatenation: lambda node: node.parts,
+    model.ParsedInteger: lambda node: (node.text,),
+    model.Matches: lambda node: (node.text,),
+    model.Conditional: lambda node: (node.condition, node.then, node.otherwise),
+    model.Quantifier: lambda node: (node.sequence, node.body),
+    model.Comprehension: _comprehension,
+}
+assert _PARTS.keys() == set(get_args(Expression))  # noqa: S101 - when this module is loaded
 
 
 def operands(expression: Expression) -> tuple[Expression, ...]:
     """The direct parts of an expression, in the order in which they stand."""
-    if type(expression) in _LEAVES:
-        return ()
-    match expression:
-        case (
-            model.Literal() | model.StringSet() | model.NetworkSet() | model.Field() | model.Claim()
-            | model.Variable() | model.Group()
-        ):  # fmt: skip
-            return ()
-        case model.Item(map=map_field) | model.Items(map=map_field):
-            return (map_field,)
-        case model.Truth(operand=operand) | model.Not(operand=operand):
-            return (operand,)
-        case model.And(operands=found) | model.Or(operands=found) | model.Call(arguments=found):
-            return found
-        case model.Compare(left=left, right=right):
-            return (left, right)
-        case model.Contains(item=item, container=container):
-            return (item, container)
-        case model.Affix(receiver=receiver, affixes=affixes):
-            return (receiver, *affixes)
-        case model.Join(roles=roles):
-            return (roles,)
-        case model.Concatenation(parts=parts):
-            return parts
-        case model.ParsedInteger(text=text) | model.Matches(text=text):
-            return (text,)
-        case model.Conditional(condition=condition, then=then, otherwise=otherwise):
-            return (condition, then, otherwise)
-        case model.Quantifier(sequence=sequence, body=body):
-            return (sequence, body)
-        case model.Comprehension(sequence=sequence, condition=None, element=element):
-            return (sequence, element)
-        case model.Comprehension(sequence=sequence, condition=condition, element=element):
-            return (sequence, condition, element)  # type: ignore[return-value]
-    assert_never(expression)
+    return _PARTS[type(expression)](expression)
 
 
 def nodes(expression: Expression) -> Iterator[Expression]:
@@ -57,7 +61,8 @@ def nodes(expression: Expression) -> Iterator[Expression]:
     while ahead:
         node = ahead.pop()
         yield node
-        ahead += reversed(operands(node))
+        if parts := operands(node):
+            ahead += parts[::-1]
 
 
 def reads_identity(expression: Expression) -> bool:
@@ -70,12 +75,27 @@ def identity_read(expression: Expression) -> model.Field | model.Claim | None:
     for node in nodes(expression):
         if isinstance(node, model.Claim):
             return node
-        if isinstance(node, model.Field) and node.name.partition(".")[0] == "identity":
+        if isinstance(node, model.Field) and (node.name == "identity" or node.name.startswith("identity.")):
             return node
     return None
 
 
-def measure(expression: Expression) -> tuple[int, int]:
-    """How many nodes it has when everything shared is written out, and how deeply they are nested."""
-    measured = [measure(part) for part in operands(expression)]
-    return 1 + sum(nodes for nodes, _ in measured), 1 + max((depth for _, depth in measured), default=0)
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Of an expression when everything shared is written out."""
+
+    nodes: int
+    depth: int  # of nesting; 1: no parts
+    kinds: frozenset[type[Expression]]
+
+
+def measure(expression: Expression) -> Measure:
+    count, depth = 0, 0
+    kinds: set[type[Expression]] = set()
+    level = [expression]
+    while level:
+        count += len(level)
+        depth += 1
+        kinds.update(map(type, level))
+        level = [part for node in level for part in operands(node)]
+    return Measure(count, depth, frozenset(kinds))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from luagen import fold, ir, model
 from luagen.ir import Constant, Value
-from luagen.lower_values import IDENTITY_FIELDS, lower_expression, text_of, to_bytes
+from luagen.lower_fields import IDENTITY_FIELDS
+from luagen.lower_values import lower_expression, text_of, to_bytes
 from luagen.model import Expression, NamedValue, Type
+from luagen.texts import has_controls
 
 # Parts of a URL as the client sent them: encoded already, so that encoding again would change them.
 _URL_FIELDS = frozenset({"request.raw_path", "request.query", "request.host", "request.scheme"})
@@ -109,19 +111,14 @@ def _is_clean(part: Expression) -> bool:
     """Whether a text cannot hold control characters: members of an identity never do, nor do integers."""
     match part:
         case model.Literal(value=str() as text):
-            return not _has_controls(text)
+            return not has_controls(text)
         case model.Field(name=name) if name in IDENTITY_FIELDS:
             return True
         case model.Join(separator=separator):
-            return not _has_controls(separator)
+            return not has_controls(separator)
         case model.And(operands=parts) | model.Or(operands=parts) | model.Concatenation(parts=parts):
             return all(map(_is_clean, parts))
         case model.Conditional(then=then, otherwise=otherwise):
             return _is_clean(then) and _is_clean(otherwise)
         case _:
             return part.type is Type.INTEGER
-
-
-def _has_controls(text: str) -> bool:
-    """Whether a text has an ASCII control character: no header field carries one (RFC 9110 section 5.5)."""
-    return any(char < " " or char == "\x7f" for char in text)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from luagen import ir
+from luagen import ir, statuses
 from luagen.actions import content
 from luagen.actions.action import Action
 from luagen.actions.content import Content
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from luagen.reference.turn import Turn
 
 DEFAULT_ON = (502, 503, 504)  # the application is down, or does not answer
-_WITHOUT_CONTENT = (204, 205, 304)  # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5
 _MAX_RETRY_S = 31_622_400
 
 
@@ -58,7 +56,7 @@ class Fallback(Action):
         on = _statuses(read)
         status = read.integer("status", 200, 599, 503)
         status_entry = read.entry("status")
-        if status in _WITHOUT_CONTENT and status_entry is not None:
+        if status in statuses.WITHOUT_CONTENT and status_entry is not None:
             message = f"a response with status {status} has no content"
             read.error(Code.INVALID_VALUE, message, status_entry.value.span)
         elif status < 400 and status_entry is not None:
@@ -122,8 +120,7 @@ def _body(read: TableReader, found: Content, status: int) -> bytes | None:
         return found.file
     match found.body:
         case None:
-            phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else f"Status {status}"
-            return f"{status} {phrase}\n".encode()
+            return statuses.line(status)
         case Literal(value=str() as text) if text:
             return to_bytes(text)
         case _:

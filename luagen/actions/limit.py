@@ -111,7 +111,7 @@ class Limit(Action):
             "RateLimit": f"{name};r=0;t={taken.retry_after_s}",
         }
         headers = [(field, value.encode()) for field, value in fields.items()]
-        turn.refuse(self.status, headers=headers, by_rule=True)
+        turn.refuse(self.status, "too many requests", headers=headers, by_rule=True)
 
     def _policy(self) -> str:
         """The parameters of a quota policy (draft-ietf-httpapi-ratelimit-headers-09 section 3)."""

@@ -16,10 +16,12 @@ from luagen.diagnostics import Bag, Code, quoted
 from luagen.document import Entry, Table, Text
 from luagen.lower_values import to_bytes
 from luagen.model import Concatenation, Expression, Field, Literal, Type
+from luagen.paths import simplified
 from luagen.policy_files import FileRefused
 from luagen.schema import Key
 from luagen.source import Source, Span
 from luagen.table_reader import TableReader, no_controls
+from luagen.texts import has_controls
 
 if TYPE_CHECKING:
     from luagen.reference.turn import Turn
@@ -182,7 +184,7 @@ def _from_cells(cells: list[str], status: int, span: Span, bag: Bag) -> Move | N
             return None
         status = int(cells[2])
     for cell in cells:
-        if any(char < " " or char == "\x7f" for char in cell):
+        if has_controls(cell):
             bag.error(Code.CONTROL_CHARACTER, "a control character cannot stand here", span)
             return None
     move = Move(path=cells[0], to=cells[1], status=status, span=_cell(span, cells[0]))
@@ -225,7 +227,7 @@ def _path_mistake(path: str) -> tuple[str, str] | None:
         return "is more than a path", "for a query write a `redirect` with `request.args[…]` in its `when`"
     if unquote(plain) != plain:
         return "is percent-encoded, and paths are compared decoded", f"write {quoted(unquote(plain))}"
-    if "//" in plain or "/./" in plain or "/../" in plain or plain.endswith(("/.", "/..")):
+    if simplified(to_bytes(plain)) != to_bytes(plain):
         return "is never asked for", "lighttpd removes empty segments and dots from paths"
     return None
 

@@ -10,6 +10,7 @@ from luagen.diagnostics import Code, quoted
 from luagen.document import Array, Entry, Table, Text, Value, kind
 from luagen.model import And, Concatenation, Conditional, Expression, Join, Literal, NamedValue, Or
 from luagen.source import Span
+from luagen.texts import has_controls
 
 WhyNot = Callable[[str], str | None]  # why a policy may not set a name, or None when it may
 
@@ -55,7 +56,7 @@ def template(text: Text, context: ActionContext) -> Expression | None:
     if value is None:
         return None
     for constant, span in _constants(value):
-        if any(char < " " or char == "\x7f" for char in constant):
+        if has_controls(constant):
             message = "a control character would stand in the value"
             context.bag.error(Code.CONTROL_CHARACTER, message, span)
             return None

@@ -4,102 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from luagen import ir, names
-from luagen.actions import effect_values, named_values
-from luagen.actions.action import Action
-from luagen.actions.context import ActionContext
-from luagen.document import Entry
+from luagen.actions.value_actions import ArrayOfNames, TableOfTemplates
 from luagen.lower_values import to_bytes
-from luagen.model import Expression, NamedValue
+from luagen.model import NamedValue
 
 if TYPE_CHECKING:
     from luagen.reference.turn import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetRequestHeaders(Action):
+class SetRequestHeaders(TableOfTemplates):
     """Sets request header fields for the origin; an empty value removes the field."""
 
     key: ClassVar[str] = "set_request_headers"
-    takes: ClassVar[str] = "a table of templates"
     doc: ClassVar[str] = "header fields for the application"
+    why_not = staticmethod(names.why_no_request_field)
+    function: ClassVar[str] = "set_request_header"
+    sets_what: ClassVar[str | None] = "header field of the request"
 
-    headers: tuple[NamedValue, ...]
-
-    @classmethod
-    def check(cls, entry: Entry, context: ActionContext) -> Self | None:
-        table = context.table(entry)
-        if table is None:
-            return None
-        return cls(headers=named_values.fields(table, cls.key, names.why_no_request_field, context))
-
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(header.value for header in self.headers)
-
-    def lower(self) -> Iterator[ir.Instruction]:
-        return effect_values.invoke_each("set_request_header", self.headers)
-
-    def play(self, turn: Turn) -> None:
-        for name, value in [(header.name, turn.clean_text(header.value)) for header in self.headers]:
-            turn.set_request_header(name, value)
+    def give(self, turn: Turn, name: str, value: bytes) -> None:
+        turn.set_request_header(name, value)
 
     def request_fields(self) -> tuple[NamedValue, ...]:
-        return self.headers
-
-    def sets(self) -> tuple[tuple[str, str], ...]:
-        return tuple(("header field of the request", one.name) for one in self.headers)
+        return self.values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddRequestHeaders(Action):
+class AddRequestHeaders(TableOfTemplates):
     """Adds values to request header fields that are lists; an empty value adds nothing."""
 
     key: ClassVar[str] = "add_request_headers"
-    takes: ClassVar[str] = "a table of templates"
     doc: ClassVar[str] = "further values of header fields for the application"
+    why_not = staticmethod(names.why_no_request_value)
+    function: ClassVar[str] = "add_request_header"
 
-    headers: tuple[NamedValue, ...]
-
-    @classmethod
-    def check(cls, entry: Entry, context: ActionContext) -> Self | None:
-        table = context.table(entry)
-        if table is None:
-            return None
-        return cls(headers=named_values.fields(table, cls.key, names.why_no_request_value, context))
-
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(header.value for header in self.headers)
-
-    def lower(self) -> Iterator[ir.Instruction]:
-        return effect_values.invoke_each("add_request_header", self.headers)
-
-    def play(self, turn: Turn) -> None:
-        for name, value in [(header.name, turn.clean_text(header.value)) for header in self.headers]:
-            turn.add_request_header(name, value)
+    def give(self, turn: Turn, name: str, value: bytes) -> None:
+        turn.add_request_header(name, value)
 
     def request_fields(self) -> tuple[NamedValue, ...]:
-        return self.headers
+        return self.values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveRequestHeaders(Action):
+class RemoveRequestHeaders(ArrayOfNames):
     """Removes request header fields, in every spelling that an application could take for them."""
 
     key: ClassVar[str] = "remove_request_headers"
-    takes: ClassVar[str] = "an array of names"
     doc: ClassVar[str] = "header fields that the application does not get"
-
-    names: tuple[str, ...]
-
-    @classmethod
-    def check(cls, entry: Entry, context: ActionContext) -> Self | None:
-        found = named_values.field_names(entry, cls.key, names.why_no_request_field, context)
-        return None if found is None else cls(names=found)
-
-    def expressions(self) -> tuple[Expression, ...]:
-        return ()
+    why_not = staticmethod(names.why_no_request_field)
 
     def lower(self) -> Iterator[ir.Instruction]:
         normal = ir.NameSet(tuple(to_bytes(names.normal_form(name)) for name in self.names))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from luagen import ir, names
+from luagen import ir, names, statuses
 from luagen.actions import content, effect_values, named_values
 from luagen.actions.action import Action
 from luagen.actions.content import Content
@@ -21,7 +21,6 @@ from luagen.table_reader import TableReader
 if TYPE_CHECKING:
     from luagen.reference.turn import Turn
 
-_WITHOUT_CONTENT = (204, 205, 304)  # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5
 _DEFAULT_RETRY_S = 600
 _MAX_RETRY_S = 31_622_400
 
@@ -55,7 +54,7 @@ class Respond(Action):
         found = content.read(read, context)
         for key in ("body", "file"):
             given = read.entry(key)
-            if given is not None and status in _WITHOUT_CONTENT:
+            if given is not None and status in statuses.WITHOUT_CONTENT:
                 message = f"a response with status {status} has no content"
                 read.error(Code.CONFLICTING_KEYS, message, given.value.span, help=f"leave out `{key}`")
         headers = read.inner("headers")

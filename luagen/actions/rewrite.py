@@ -74,7 +74,7 @@ class Rewrite(Action):
         if path is not None:
             path = simplified(path)
             if _is_reserved(path.decode("latin-1")):
-                turn.refuse(404)
+                turn.refuse(404, "there is nothing here")
         turn.rewrite(path, query)
 
 

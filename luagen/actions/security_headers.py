@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from luagen import ir, names
-from luagen.actions import effect_values, named_values
-from luagen.actions.action import Action
+from luagen import names
+from luagen.actions import named_values
 from luagen.actions.context import ActionContext
+from luagen.actions.response_headers import SetResponseHeaders
+from luagen.actions.value_actions import GivesValues
 from luagen.diagnostics import Code, did_you_mean, quoted
 from luagen.document import Entry, Table, Text, kind
 from luagen.model import Compare, Comparison, Conditional, Expression, Field, Literal, NamedValue, Type
@@ -53,22 +53,24 @@ PRESETS: dict[Preset, dict[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecurityHeaders(Action):
+class SecurityHeaders(GivesValues):
     """Sets the fields of a preset, changed by the policy, in place of the application's."""
 
     key: ClassVar[str] = "security_headers"
     takes: ClassVar[str] = '`"basic"`, `"strict"` or a table'
     doc: ClassVar[str] = "header fields that make browsers careful"
+    function: ClassVar[str] = SetResponseHeaders.function
+    sets_what: ClassVar[str | None] = SetResponseHeaders.sets_what
 
     preset: Preset
-    headers: tuple[NamedValue, ...]
+    values: tuple[NamedValue, ...]
 
     @classmethod
     def check(cls, entry: Entry, context: ActionContext) -> Self | None:
         match entry.value:
             case Text() as text:
                 preset = _preset(text, context)
-                return None if preset is None else cls(preset=preset, headers=_fields(preset, (), text.span))
+                return None if preset is None else cls(preset=preset, values=_fields(preset, (), text.span))
             case Table() as table:
                 return cls._changed(table, context)
             case other:
@@ -97,20 +99,10 @@ class SecurityHeaders(Action):
         )
         if preset is None:
             return None
-        return cls(preset=preset, headers=_fields(preset, changes, entry.value.span))
+        return cls(preset=preset, values=_fields(preset, changes, entry.value.span))
 
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(header.value for header in self.headers)
-
-    def lower(self) -> Iterator[ir.Instruction]:
-        return effect_values.invoke_each("set_response_header", self.headers)
-
-    def play(self, turn: Turn) -> None:
-        for name, value in [(header.name, turn.clean_text(header.value)) for header in self.headers]:
-            turn.set_response_header(name, value)
-
-    def sets(self) -> tuple[tuple[str, str], ...]:
-        return tuple(("header field of the response", one.name) for one in self.headers)
+    def give(self, turn: Turn, name: str, value: bytes) -> None:
+        turn.set_response_header(name, value)
 
 
 def _preset(text: Text, context: ActionContext) -> Preset | None:

@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import assert_never
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
 
 from luagen.ir import values as ir
 from luagen.ir.values import Value
 
-# What most values of a program are; asked before all other kinds, because large programs are walked often.
-_LEAVES = frozenset({ir.Constant, ir.Read})
+
+def _none(_: Value) -> tuple[Value, ...]:
+    return ()
+
+
+# By the kind of a value: large programs are walked often, and patterns would try one kind after the other.
+_OPERANDS: dict[type, Callable[[Any], tuple[Value, ...]]] = {
+    ir.Constant: _none,
+    ir.Strings: _none,
+    ir.Read: _none,
+    ir.Entry: _none,
+    ir.HasEntry: _none,
+    ir.Arguments: _none,
+    ir.Caller: _none,
+    ir.Claim: _none,
+    ir.HasClaim: _none,
+    ir.Slot: _none,
+    ir.Variable: _none,
+    ir.Group: _none,
+    ir.HasRole: lambda value: (value.role,),
+    ir.Not: lambda value: (value.operand,),
+    ir.Decimal: lambda value: (value.integer,),
+    ir.Clean: lambda value: (value.text,),
+    ir.UrlEncoded: lambda value: (value.text,),
+    ir.ParsedInteger: lambda value: (value.text,),
+    ir.IsInteger: lambda value: (value.text,),
+    ir.Matches: lambda value: (value.text,),
+    ir.All: lambda value: value.operands,
+    ir.Any: lambda value: value.operands,
+    ir.FirstNonEmpty: lambda value: value.operands,
+    ir.LastIfAll: lambda value: value.operands,
+    ir.Apply: lambda value: value.operands,
+    ir.Concat: lambda value: value.parts,
+    ir.Choice: lambda value: (value.condition, value.then, value.otherwise),
+    ir.Equal: lambda value: (value.left, value.right),
+    ir.Order: lambda value: (value.left, value.right),
+    ir.HasPrefix: lambda value: (value.text, value.prefix),
+    ir.HasSuffix: lambda value: (value.text, value.suffix),
+    ir.HasSubstring: lambda value: (value.text, value.needle),
+    ir.HasAnyPrefix: lambda value: (value.text,),
+    ir.HasAnySuffix: lambda value: (value.text,),
+    ir.InStrings: lambda value: (value.item,),
+    ir.InSequence: lambda value: (value.item, value.sequence),
+    ir.InNetworks: lambda value: (value.address,),
+    ir.Quantifier: lambda value: (value.sequence, value.body),
+    ir.Collected: lambda value: (value.sequence, value.condition, value.element),
+}
+assert _OPERANDS.keys() == set(get_args(Value))  # noqa: S101 - when this module is loaded
+
+_ASKERS = frozenset({ir.Caller, ir.HasRole, ir.Claim, ir.HasClaim})
+_STOPPERS = _ASKERS | {ir.Clean}
 
 
 def operands(value: Value) -> tuple[Value, ...]:
     """The values that a value is computed from, in order of evaluation."""
-    if type(value) in _LEAVES:
-        return ()
-    match value:
-        case (
-            ir.Constant() | ir.Strings() | ir.Read() | ir.Entry() | ir.HasEntry() | ir.Arguments()
-            | ir.Caller() | ir.Claim() | ir.HasClaim() | ir.Slot() | ir.Variable() | ir.Group()
-        ):  # fmt: skip
-            return ()
-        case (
-            ir.Not(operand) | ir.Decimal(operand) | ir.Clean(operand) | ir.UrlEncoded(operand)
-            | ir.HasRole(operand) | ir.ParsedInteger(operand) | ir.IsInteger(operand)
-        ):  # fmt: skip
-            return (operand,)
-        case ir.All(many) | ir.Any(many) | ir.FirstNonEmpty(many) | ir.Concat(many) | ir.LastIfAll(many, _):
-            return many
-        case ir.Apply(_, many):
-            return many
-        case ir.Choice(condition, then, otherwise):
-            return (condition, then, otherwise)
-        case ir.Equal(left, right, _) | ir.Order(_, left, right) | ir.InSequence(left, right):
-            return (left, right)
-        case ir.HasPrefix(left, right) | ir.HasSuffix(left, right) | ir.HasSubstring(left, right):
-            return (left, right)
-        case (
-            ir.InStrings(operand, _) | ir.InNetworks(operand, _)
-            | ir.HasAnyPrefix(operand, _) | ir.HasAnySuffix(operand, _)
-        ):  # fmt: skip
-            return (operand,)
-        case ir.Matches(_, _, text):
-            return (text,)
-        case ir.Quantifier(_, _, sequence, body):
-            return (sequence, body)
-        case ir.Collected(_, sequence, condition, element):
-            return (sequence, condition, element)
-    assert_never(value)
+    return _OPERANDS[type(value)](value)
 
 
 def walk(value: Value) -> Iterator[Value]:
@@ -57,7 +72,8 @@ def walk(value: Value) -> Iterator[Value]:
     while ahead:
         part = ahead.pop()
         yield part
-        ahead += reversed(operands(part))
+        if parts := operands(part):
+            ahead += parts[::-1]
 
 
 def conjuncts(condition: Value) -> tuple[Value, ...]:
@@ -67,13 +83,12 @@ def conjuncts(condition: Value) -> tuple[Value, ...]:
 
 def may_suspend(value: Value) -> bool:
     """Whether evaluating a value can ask who the caller is."""
-    return any(isinstance(part, ir.Caller | ir.HasRole | ir.Claim | ir.HasClaim) for part in walk(value))
+    return any(type(part) in _ASKERS for part in walk(value))
 
 
 def may_stop(value: Value) -> bool:
     """Whether evaluating a value can end the request, so that a `CheckStop` must follow it."""
     return any(
-        isinstance(part, ir.Caller | ir.HasRole | ir.Claim | ir.HasClaim | ir.Clean)
-        or part == ir.Read(ir.RequestField.COUNTRY)
+        type(part) in _STOPPERS or (isinstance(part, ir.Read) and part.field is ir.RequestField.COUNTRY)
         for part in walk(value)
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from luagen.model import Comparison, Network
+from luagen.regex import Split
 
 
 class RequestField(Enum):
@@ -324,8 +325,7 @@ class Collected:
 class Matches:
     """Whether a regular expression is found in a text; keeps what its named groups captured for Group."""
 
-    pattern: str
-    groups: tuple[str, ...]
+    pattern: Split
     text: Value
 
 

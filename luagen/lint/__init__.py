@@ -5,6 +5,7 @@ from __future__ import annotations
 from luagen.diagnostics import Bag
 from luagen.lint import (
     conditions,
+    guards,
     hosts,
     overwriting,
     paths,
@@ -14,6 +15,7 @@ from luagen.lint import (
     rewriting,
     unused,
 )
+from luagen.lint.literals import compared
 from luagen.model import Policy
 from luagen.scope import Scope
 
@@ -24,8 +26,10 @@ def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
     reachability.lint(policy, bag)
     overwriting.lint(policy, bag)
     redirecting.lint(policy, bag)
-    paths.lint(policy, bag)
-    hosts.lint(policy, bag)
+    for expression in policy.expressions():
+        for found in compared(expression, "request.host", *paths.PATHS):
+            (hosts if found.field == "request.host" else paths).lint(found, bag)
     protection.lint(policy, bag)
+    guards.lint(policy, bag)
     rewriting.lint(policy, bag)
     unused.lint(policy, scope, bag)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from luagen import ir
 from luagen.actions import Require
 from luagen.diagnostics import Bag, Code, quoted
+from luagen.lint.contradiction import contradiction
 from luagen.lower_values import lower_expression
 from luagen.model import (
     Affix,
@@ -13,11 +14,16 @@ from luagen.model import (
     Contains,
     Expression,
     Field,
+    Item,
     Literal,
+    Matches,
     NetworkSet,
+    Not,
+    Or,
     Policy,
     Rule,
     StringSet,
+    Truth,
     Type,
 )
 from luagen.scope import DeclaredList, Scope
@@ -48,9 +54,17 @@ def constant(condition: Expression) -> bool | None:
 def _varies(condition: Expression) -> bool:
     """Whether a look at the form is enough: lowering the conditions of thousands of rules takes its time."""
     match condition:
-        case And(type=Type.BOOLEAN, operands=operands):
+        case And(type=Type.BOOLEAN, operands=operands) | Or(type=Type.BOOLEAN, operands=operands):
             return all(map(_varies, operands))
-        case Compare(left=Field(type=Type.STRING), right=Literal()):
+        case Not(operand=operand):
+            return _varies(operand)
+        case Compare(left=Field(type=Type.STRING) | Item(), right=Literal()):
+            return True
+        case Truth(operand=Field() | Item()) | Matches(text=Field()):
+            return True
+        case Contains(item=Literal(value=text), container=Field()):
+            return bool(text)
+        case Contains(item=Field(), container=NetworkSet(values=(_, *_))):
             return True
         case Contains(item=Field(type=Type.STRING), container=StringSet(values=(_, *_))):
             return True
@@ -67,7 +81,12 @@ def _constant_condition(rule: Rule, bag: Bag) -> None:
         if condition is None or condition.span == rule.span:
             continue
         value = constant(condition)
-        if value is not None and not _reads_a_switch(condition) and not _reads_an_empty_list(condition):
+        if value is None and (subject := contradiction(condition)) is not None:
+            demanded = quoted(subject.span.source.text[subject.span.start : subject.span.end])
+            message = f"`{key}` is false for every request: {demanded} cannot be all that it demands"
+            help_text = "join what it demands by `or`, or remove one of the parts"
+            bag.warning(Code.CONSTANT_CONDITION, message, condition.span, help=help_text)
+        elif value is not None and not _reads_a_switch(condition) and not _reads_an_empty_list(condition):
             help_text = f"leave out `{key}`" if value else "remove the rule, or say when it is meant"
             if key == "that" and not value:
                 help_text = "`respond = { status = 403 }` refuses everybody"

@@ -21,7 +21,7 @@ class Covering:
         self._prefix_lengths: dict[Expression, set[int]] = {}
 
     def add(self, rule: Rule) -> None:
-        for key in self._keys(rule.when):
+        for key in dict.fromkeys(self._keys(rule.when)):
             found = self._rules.setdefault(key, [])
             if len(found) < _MAX_CANDIDATES:
                 found.append(rule)
@@ -35,20 +35,24 @@ class Covering:
         return (rule for rule in self._candidates(condition) if implies(condition, rule.when))
 
     def _keys(self, condition: Expression) -> Iterator[_Key]:
-        """The condition as a whole, and what one of its parts compares something with."""
+        """The condition as a whole, and what one of its parts compares something with.
+
+        What meets a part that is a choice, such as `under(…)`, meets one of its sides: each has a key.
+        """
         yield condition
-        for part in conjuncts(condition):
-            match texts(part), part:
+        parts = conjuncts(condition)
+        part = next((one for one in parts if all(map(_is_list, alternatives(one)))), parts[0])
+        for side in alternatives(part):
+            match texts(side), side:
                 case (subject, values, are_prefixes), _:
                     if are_prefixes:
                         self._prefix_lengths.setdefault(subject, set()).update(map(len, values))
                     for value in values:
                         yield subject, value
-                    return
                 case None, Contains(item=item, container=NetworkSet()):
                     yield item
-                    return
-        yield conjuncts(condition)[0]
+                case _:
+                    yield side
 
     def _candidates(self, condition: Expression) -> Iterator[Rule]:
         yield from self._rules.get(condition, ())
@@ -63,3 +67,14 @@ class Covering:
                             yield from self._rules.get((subject, text[:length]), ())
                 case None, Contains(item=item, container=NetworkSet()):
                     yield from self._rules.get(item, ())
+                case _:
+                    yield from self._rules.get(first, ())
+
+
+def _is_list(condition: Expression) -> bool:
+    """Whether it compares something with constants, by which it can be found."""
+    match condition:
+        case Contains(container=NetworkSet()):
+            return True
+        case _:
+            return texts(condition) is not None

@@ -6,22 +6,18 @@ import re
 
 from luagen.check_sites import host_mistake
 from luagen.diagnostics import Bag, Code, quoted
-from luagen.lint.literals import How, compared
-from luagen.model import Policy
-from luagen.reads import rule_expressions
+from luagen.lint.literals import Compared, How
 
 _PORT = re.compile(r":[0-9]*\Z")
 
 
-def lint(policy: Policy, bag: Bag) -> None:
-    for rule in policy.all_rules():
-        for expression in rule_expressions(rule):
-            for found in compared(expression, "request.host"):
-                mistake = _mistake(found.text, found.how)
-                if mistake is not None:
-                    what, help_text = mistake
-                    message = f"no host is like {quoted(found.text)}, which {what}"
-                    bag.warning(Code.IMPOSSIBLE_HOST, message, found.span, help=help_text)
+def lint(found: Compared, bag: Bag) -> None:
+    """Of a text that the host is compared with."""
+    mistake = _mistake(found.text, found.how)
+    if mistake is not None:
+        what, help_text = mistake
+        message = f"no host is like {quoted(found.text)}, which {what}"
+        bag.warning(Code.IMPOSSIBLE_HOST, message, found.span, help=help_text)
 
 
 def _mistake(text: str, how: How) -> tuple[str, str] | None:

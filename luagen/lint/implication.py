@@ -104,8 +104,20 @@ def _implies(condition: Expression, other: Expression) -> bool:
                 return True
     match other:
         case Or(type=Type.BOOLEAN, operands=operands):
-            return any(_implies(condition, operand) for operand in operands)
+            return any(_implies(condition, operand) for operand in operands) or _each_in(condition, other)
     return _implies_smallest(condition, other)
+
+
+def _each_in(condition: Expression, other: Or) -> bool:
+    """Whether each constant of a list meets one side of a choice, as those of `under(…)` do."""
+    match texts(condition):
+        case subject, values, are_prefixes:
+            sides = [found for found in map(texts, alternatives(other)) if found and found[0] == subject]
+            begins = tuple(value for _, some, begin in sides if begin for value in some)
+            whole = {value for _, some, begin in sides if not begin for value in some}
+            return all(value.startswith(begins) or (not are_prefixes and value in whole) for value in values)
+        case _:
+            return False
 
 
 def _implies_smallest(condition: Expression, other: Expression) -> bool:

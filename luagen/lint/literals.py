@@ -28,9 +28,14 @@ class Compared:
     span: Span
 
 
+_COMPARING = frozenset({Compare, Contains, Affix})
+
+
 def compared(condition: Expression, *fields: str) -> Iterator[Compared]:
     """What a condition compares these fields with, in its order."""
     for node in nodes(condition):
+        if type(node) not in _COMPARING:
+            continue
         match node:
             case Compare(operator=Comparison.EQ | Comparison.NE, left=left, right=right):
                 for subject, text in ((left, right), (right, left)):

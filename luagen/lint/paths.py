@@ -6,9 +6,7 @@ import re
 from urllib.parse import unquote
 
 from luagen.diagnostics import Bag, Code, quoted
-from luagen.lint.literals import Compared, How, compared
-from luagen.model import Policy
-from luagen.reads import rule_expressions
+from luagen.lint.literals import Compared, How
 
 PATHS = ("request.path", "request.raw_path")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -17,14 +15,8 @@ _REMOVED = re.compile(r"//|/\.\.?/")
 _REMOVED_AT_END = re.compile(r"/\.\.?\Z")
 
 
-def lint(policy: Policy, bag: Bag) -> None:
-    for rule in policy.all_rules():
-        for expression in rule_expressions(rule):
-            for found in compared(expression, *PATHS):
-                _text(found, bag)
-
-
-def _text(found: Compared, bag: Bag) -> None:
+def lint(found: Compared, bag: Bag) -> None:
+    """Of a text that a path is compared with."""
     text = found.text
     if found.field == "request.path" and _ENCODED.search(text):
         bag.warning(

@@ -7,6 +7,7 @@ import re
 from luagen.actions import Require, Respond
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.lint.literals import compared
+from luagen.lint.paths import PATHS
 from luagen.model import (
     Affix,
     And,
@@ -26,11 +27,9 @@ from luagen.model import (
     StringSet,
 )
 from luagen.regex import tree
-from luagen.regex.parser import parse
 from luagen.walk import operands
 
-_PATHS = ("request.path", "request.raw_path")
-_NAMES = (*_PATHS, "request.host")
+_NAMES = (*PATHS, "request.host")
 _REFUSALS = (401, 403, 404)  # 410 and 451 say that there is nothing to protect
 _CAPITAL = re.compile("[A-Z]")
 _ENDS = (tree.Assertion.TEXT_END, tree.Assertion.LAST_LINE_END)
@@ -88,7 +87,7 @@ def _exact_path(when: Expression) -> Expression | None:
             return when
         case Affix(receiver=receiver, at_end=True) if _is_path(receiver):
             return when
-        case Matches(text=text, pattern=pattern) if _is_path(text) and _stops(parse(pattern).expression):
+        case Matches(text=text, split=split) if _is_path(text) and _stops(split.rest.expression):
             return when
         case _:
             return None
@@ -108,7 +107,7 @@ def _is_under(itself: Expression, affixes: tuple[Expression, ...]) -> bool:
 
 
 def _is_path(expression: Expression) -> bool:
-    return isinstance(expression, Field) and expression.name in _PATHS
+    return isinstance(expression, Field) and expression.name in PATHS
 
 
 # --- patterns -----------------------------------------------------------------------------------------
@@ -121,8 +120,8 @@ def _unanchored(condition: Expression, bag: Bag, *, is_hole: bool) -> None:
             _unanchored(operand, bag, is_hole=not is_hole)
         case Conditional():
             return
-        case Matches(text=Field(name=name), pattern=pattern) if is_hole and name in _NAMES:
-            if not _begins(parse(pattern).expression):
+        case Matches(text=Field(name=name), split=split) if is_hole and name in _NAMES:
+            if not _begins(split.rest.expression):
                 bag.warning(
                     Code.UNANCHORED_PATTERN,
                     f"the pattern lets in every `{name}` that has such a text anywhere",
@@ -193,7 +192,7 @@ def _is_anything(expression: tree.Expression) -> bool:
 
 
 def _capitals(rule: Rule, bag: Bag) -> None:
-    for found in compared(rule.when, *_PATHS):
+    for found in compared(rule.when, *PATHS):
         if _CAPITAL.search(re.sub("%[0-9A-Fa-f]{2}", "", found.text)):
             bag.warning(
                 Code.CAPITAL_IN_PATH,

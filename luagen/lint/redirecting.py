@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from luagen.actions import Redirect, Redirects
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.lint.conditions import constant
-from luagen.lint.implication import conjuncts, only_paths, texts
+from luagen.lint.implication import alternatives, conjuncts, only_paths, texts
 from luagen.model import Expression, Field, Literal, Policy, Rule
 from luagen.source import Span
 from luagen.walk import nodes
@@ -116,7 +116,8 @@ def _everything_leads_into_itself(rules: tuple[Rule, ...], bag: Bag) -> None:
         match rule.action:
             case Redirect(to=Literal(value=str(to)) as target) if to.startswith("/"):
                 if only_paths(rule.when) or not all(
-                    _fits(part, _path_of(to)) for part in conjuncts(rule.when)
+                    any(_fits(side, _path_of(to)) for side in alternatives(part))
+                    for part in conjuncts(rule.when)
                 ):
                     continue
                 message = f"{quoted(to)} is redirected by this rule too"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from luagen.actions import Require, Rewrite
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.lint.covering import Covering
-from luagen.lint.implication import alternatives, conjuncts, implies, texts
+from luagen.lint.implication import alternatives, conjuncts, implies, only_paths, texts
 from luagen.lint.protection import protects
 from luagen.model import Concatenation, Expression, Field, Literal, Policy, Rule
 
@@ -50,9 +50,8 @@ def _beginnings(path: Expression, when: Expression) -> Iterator[tuple[str, bool]
 def _paths(when: Expression) -> list[tuple[str, bool]]:
     """The paths that a condition is about, and whether they are beginnings; none: it does not say."""
     for part in conjuncts(when):
-        match texts(part):
-            case Field(name="request.path"), values, are_prefixes:
-                return [(value, are_prefixes) for value in values]
+        if found := only_paths(part):
+            return list(found)
     return []
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from luagen.actions import Require
 from luagen.diagnostics import Bag, Code, quoted
 from luagen.model import Policy
-from luagen.reads import rule_expressions
 from luagen.scope import Scope
 from luagen.walk import identity_read
 
 
 def lint(policy: Policy, scope: Scope, bag: Bag) -> None:
     rules = policy.all_rules()
-    expressions = [found for rule in rules for found in rule_expressions(rule)]
-    reading = [read for found in expressions if (read := identity_read(found)) is not None]
+    reading = [read for found in policy.expressions() if (read := identity_read(found)) is not None]
     required = {name for rule in rules if isinstance(rule.action, Require) for name in rule.action.auth}
     for auth in policy.auths:
         if auth.name not in required and not reading:

@@ -77,7 +77,8 @@ def _memoised(program: ir.Program) -> frozenset[bytes]:
                         changed.add(name.lower())
             for value in ir.values_of(instruction):
                 for part in ir.walk(value):
-                    read.update(_header_fields(part))
+                    if isinstance(part, ir.Entry | ir.Quantifier | ir.Collected):
+                        read.update(_header_fields(part))
     return frozenset(name for name, count in read.items() if count > 1) - changed
 
 

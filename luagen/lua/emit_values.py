@@ -12,6 +12,7 @@ from luagen.lua.code import Code, Level, compared, joined, tight
 from luagen.lua.literals import LuaCode
 from luagen.lua.pool import Pool
 from luagen.model import Comparison
+from luagen.regex import Parsed, Split
 
 _LUA_OPERATORS = {
     Comparison.LT: "<",
@@ -128,8 +129,8 @@ class ValueWriter:
                 return self._membership(value)
             case ir.Strings() | ir.Quantifier() | ir.Collected():
                 return self._sequence(value)
-            case ir.Matches(pattern, groups, text):
-                return self._match(pattern, groups, text)
+            case ir.Matches(pattern, text):
+                return self._match(pattern, text)
         assert_never(value)
 
     def _texts(self, function: str) -> str:
@@ -319,14 +320,21 @@ class ValueWriter:
     def _function(self, variable: ir.Variable, body: Value) -> str:
         return f"function({self.text(variable)}) return {self.text(body)} end"
 
-    def _match(self, pattern: str, groups: tuple[str, ...], text: Value) -> Code:
-        packed = literals.string(regex.compile(pattern).packed())
-        automaton = self._pool.constant(LuaCode(f"{self._pool.gate('automaton')}({packed})"))
-        search = self._pool.gate("search")
-        if not groups:
-            return Code(f"{search}({automaton}, {self.text(text)})")
-        kept = f"q.groups or {self._pool.gate('groups')}(q)"
-        return Code(f"{search}({automaton}, {self.text(text)}, {kept})")
+    def _match(self, pattern: Split, text: Value) -> Code:
+        arguments = [self._automaton(pattern.rest), self.text(text)]
+        if pattern.rest.groups:
+            arguments.append(f"q.groups or {self._pool.gate('groups')}(q)")
+        elif pattern.leading:
+            arguments.append("nil")
+        if pattern.leading:
+            arguments.append(literals.string(pattern.leading).text)
+        return Code(f"{self._pool.gate('search')}({', '.join(arguments)})")
+
+    def _automaton(self, parsed: Parsed) -> str:
+        packed = self._pool.automata.get(parsed)
+        if packed is None:
+            packed = self._pool.automata[parsed] = literals.string(regex.compiled(parsed).packed())
+        return self._pool.constant(LuaCode(f"{self._pool.gate('automaton')}({packed})"))
 
     def _tight(self, value: Value, level: Level) -> str:
         """The code of a value, in parentheses when it binds less tightly than `level`."""

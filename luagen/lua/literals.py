@@ -35,13 +35,13 @@ def _escape(byte: int) -> str:
             return f"\\{byte:03d}"
 
 
-_ESCAPES = tuple(_escape(byte) for byte in range(256))
+_ESCAPES = {byte: _escape(byte) for byte in range(256)}
 
 
 def string(value: bytes | str) -> LuaCode:
     """A string literal of these bytes; text stands for its UTF-8 encoding."""
     raw = value.encode() if isinstance(value, str) else value
-    return LuaCode('"' + "".join([_ESCAPES[byte] for byte in raw]) + '"')
+    return LuaCode('"' + raw.decode("latin-1").translate(_ESCAPES) + '"')
 
 
 def integer(value: int) -> LuaCode:
@@ -100,6 +100,8 @@ def lines(texts: Iterable[bytes]) -> LuaCode:
 
 def comment(text: str) -> LuaCode:
     """Text for the inside of a line comment: whatever could end the line or hide text becomes `?`."""
+    if text.isprintable():
+        return LuaCode(text)
     return LuaCode("".join(char if char.isprintable() else "?" for char in text))
 
 

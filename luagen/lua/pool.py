@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from luagen.lua.literals import LuaCode
+from luagen.regex import Parsed
 
 # Local functions of a script; those of the standard library come first, ours may use them.
 HELPERS = {
@@ -35,6 +36,7 @@ class Pool:
     """What all rules of a script share: constants, and the functions that were used."""
 
     constants: dict[str, int] = field(default_factory=dict)  # code to index in K
+    automata: dict[Parsed, LuaCode] = field(default_factory=dict)  # packed, as a literal
     gate_functions: set[str] = field(default_factory=set)
     helpers: set[str] = field(default_factory=set)
     by_table: frozenset[str] | set[str] = frozenset()  # gate functions that are no locals of the script

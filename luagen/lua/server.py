@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luagen.lua import host, sidecar_answer
-from luagen.reference.decision import Decision, Fields, Outcome
+from luagen.paths import is_reserved
+from luagen.reference.decision import LIGHTGATE, Decision, Fields, Outcome, noticed
 from luagen.reference.request import Caller, Request
 from luagen.release import Release
 
@@ -28,9 +29,6 @@ _LOG_LINE = re.compile(rb"lightgate: log: (.*?): (.*)", re.DOTALL)
 _OWN_VARIABLE = re.compile(
     rb"REMOTE_USER|REQUEST_URI|LIGHTGATE_(?:IDENTITY|RESPONSE|RULE|DECISION|WHERE|PASSED|FALLBACK|REWRITTEN|COUNTED)"
 )
-# Fields of a refusal that are the runtime's own.
-_REFUSAL_FIELDS = frozenset({b"content-type", b"cache-control", b"www-authenticate"})
-_REFUSALS = frozenset({Outcome.CHALLENGE, Outcome.FORBID, Outcome.REFUSE})
 
 
 class ScriptFailure(Exception):
@@ -40,7 +38,7 @@ class ScriptFailure(Exception):
 @dataclass(frozen=True, slots=True)
 class Answer:
     decision: Decision
-    deferrals: int  # how often the sidecar was asked: 0 or 1
+    deferrals: int  # how often the sidecar was asked who calls: 0 or 1
 
 
 class Server:
@@ -53,8 +51,17 @@ class Server:
         self._host = host.Host(lua_version)
         self._host.set_lighttpd_version(_LIGHTTPD)
 
+    def presented(self, request: Request) -> Request:
+        """The request with the credential of its caller, if it has one."""
+        if request.caller is None:
+            return request
+        own = (b"Authorization", sidecar_answer.credential(request.caller, self._settings))
+        headers = (*(pair for pair in request.headers if pair[0].lower() != b"authorization"), own)
+        return replace(request, headers=headers)
+
     def decide(self, request: Request) -> Answer:
         """Raises ScriptFailure."""
+        request = self.presented(request)
         self._host.clock.now = request.now
         opened = self._opened(request)
         self._host.open(opened)
@@ -63,6 +70,8 @@ class Server:
         outcome = self._host.run(self._scripts["request.lua"])
         printed = outcome.printed
         deferrals = 0
+        if outcome.deferred and outcome.env.get(b"LIGHTGATE_ASK") == b"health":
+            return Answer(self._healthy(request, outcome), 0)
         while outcome.deferred:
             deferrals += 1
             if deferrals > 1 or request.caller is None:
@@ -73,10 +82,6 @@ class Server:
         return Answer(self._decision(request, outcome, printed), deferrals)
 
     def _opened(self, request: Request) -> host.Request:
-        headers = request.headers
-        if request.caller:
-            own = (b"Authorization", sidecar_answer.credential(request.caller, self._settings))
-            headers = (*(pair for pair in headers if pair[0].lower() != b"authorization"), own)
         return host.Request(
             path=request.path,
             raw_path=request.raw_path,
@@ -87,7 +92,7 @@ class Server:
             query=request.query or None,
             remote=request.ip,
             protocol=_PROTOCOLS[request.http_version],
-            headers=_joined(headers),
+            headers=_joined(request.headers),
             body_length=request.content_length,
         )
 
@@ -100,7 +105,7 @@ class Server:
 
     def _decision(self, request: Request, first: host.Outcome, printed: tuple[bytes, ...]) -> Decision:
         word = first.env.get(b"LIGHTGATE_DECISION", b"").decode()
-        if first.status == 500 or word not in set(Outcome):
+        if word not in set(Outcome):  # the gate has met a bug of its own
             raise ScriptFailure(b" ".join((*printed, b"(%d)" % first.status)).decode("latin-1"))
         outcome = Outcome(word)
         passes = outcome is Outcome.PASS
@@ -111,29 +116,39 @@ class Server:
             status, fields, body = first.status, first.response_headers, first.body
         self._host.respond(status, fields, body)
         last = self._host.run(self._scripts["response.lua"])
-        response = _separate(last.response_headers)
-        challenge = None
-        if outcome in _REFUSALS:
-            challenge = _challenge(dict(response).get(b"www-authenticate", b""))
-            response = tuple(pair for pair in response if pair[0] not in _REFUSAL_FIELDS)
-        own_text = outcome in _REFUSALS or outcome is Outcome.REDIRECT
+        is_page = is_reserved(request.path) and outcome is Outcome.RESPOND
         return Decision(
             outcome=outcome,
             rule=first.env[b"LIGHTGATE_RULE"].decode(),
             status=last.status or status,
-            response_headers=tuple(sorted(response, key=lambda pair: pair[0])),
-            body=None if own_text else last.body,
-            challenge=challenge,
+            response_headers=_separate(last.response_headers),
+            body=None if is_page else last.body,
+            challenge=_challenge(first.response_headers.get(b"WWW-Authenticate", b"")),
             path=path,
             query=query,
             origin=origin,
-            request_headers={
-                name.lower(): value
-                for name, value in first.request_headers.items()
-                if name.lower() != b"authorization"
-            },
+            request_headers=_noticed(first, request),
             env=_set_by_policy(first.env, request),
             logged=_log_lines((*printed, *last.printed)),
+        )
+
+    def _healthy(self, request: Request, asked: host.Outcome) -> Decision:
+        """The sidecar has answered that it is well; what it says of its release is left out."""
+        fields = sidecar_answer.healthy(self._release.encode(), asked.env[b"LIGHTGATE_NONCE"])
+        self._host.respond(204, fields)
+        last = self._host.run(self._scripts["response.lua"])
+        return Decision(
+            outcome=Outcome.RESPOND,
+            rule=LIGHTGATE,
+            status=last.status or 204,
+            response_headers=tuple(
+                pair for pair in _separate(last.response_headers) if pair[0] != b"lightgate-release"
+            ),
+            body=None,
+            path=request.path,
+            query=request.query,
+            request_headers=_noticed(asked, request),
+            logged=_log_lines((*asked.printed, *last.printed)),
         )
 
     def _asked_for(
@@ -162,12 +177,17 @@ def _joined(headers: Fields) -> Fields:
 
 
 def _separate(fields: Mapping[bytes, bytes]) -> Fields:
-    """Fields of a response: lighttpd sends a value with line breaks as several fields."""
-    return tuple(
+    """Fields of a response, sorted by name: lighttpd sends a value with line breaks as several fields."""
+    separate = (
         (name.lower(), line.partition(b": ")[2] if number else line)
         for name, value in fields.items()
         for number, line in enumerate(value.split(b"\r\n"))
     )
+    return tuple(sorted(separate, key=lambda pair: pair[0]))
+
+
+def _noticed(outcome: host.Outcome, request: Request) -> dict[bytes, bytes]:
+    return noticed({name.lower(): value for name, value in outcome.request_headers.items()}, request)
 
 
 def _set_by_policy(env: Mapping[bytes, bytes], request: Request) -> dict[bytes, bytes]:

@@ -36,6 +36,15 @@ def credential(caller: Caller, settings: Mapping[str, object]) -> bytes:
     return b"Bearer " + b".".join(segments)
 
 
+def healthy(release: bytes, nonce: bytes) -> dict[bytes, bytes]:
+    """The fields of the sidecar's 204 to a deferral that asks for `health`."""
+    return {
+        b"Lightgate-Answer": release + b" " + nonce,
+        b"Lightgate-Release": release,
+        b"Cache-Control": b"no-store",
+    }
+
+
 def _segment(content: object) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=")
 

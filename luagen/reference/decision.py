@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+
+from luagen.reference.request import Request
 
 DEFAULT = "default"  # instead of a rule's name: no rule decided
 LIGHTGATE = "lightgate"  # instead of a rule's name: a check that no policy can leave out
@@ -26,15 +29,15 @@ class Outcome(StrEnum):
 class Decision:
     """Names of header fields in lower case, of variables in upper case.
 
-    Not foretold are texts of lightgate's own (`body` is None then) and what the gate does on its own account:
-    the Authorization field, REMOTE_USER and LIGHTGATE_* variables.
+    Left out is what the gate does on its own account: the Authorization field as the client sent it,
+    REMOTE_USER and LIGHTGATE_* variables, and what the pages below `/.lightgate` say of a running release.
     """
 
     outcome: Outcome
     rule: str  # that decided; DEFAULT or LIGHTGATE when none did
     status: int  # of the response to the client
     response_headers: Fields  # sorted by name; several of one name in their order
-    body: bytes | None  # None: the application's, or lightgate's own text
+    body: bytes | None  # None: the application's, or none at all
     challenge: tuple[bytes, bytes | None] | None = None  # realm and scope
     # what the application is asked for; before any rewrite when the request does not reach it
     path: bytes = b"/"
@@ -50,11 +53,15 @@ class Decision:
         return self.outcome is Outcome.PASS
 
 
+def noticed(headers: Mapping[bytes, bytes], request: Request) -> dict[bytes, bytes]:
+    """The fields of a request, names in lower case, without the credential that came with it: whether the
+    application sees that is the gate's affair."""
+    sent = {name.lower(): value for name, value in request.headers}.get(b"authorization")
+    return {name: value for name, value in headers.items() if name != b"authorization" or value != sent}
+
+
 def differences(foretold: Decision, made: Decision) -> tuple[str, ...]:
-    """The names of what differs; a body that is not foretold can be anything."""
+    """The names of what differs."""
     return tuple(
-        one.name
-        for one in fields(Decision)
-        if getattr(foretold, one.name) != getattr(made, one.name)
-        and not (one.name == "body" and foretold.body is None)
+        one.name for one in fields(Decision) if getattr(foretold, one.name) != getattr(made, one.name)
     )

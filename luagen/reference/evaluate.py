@@ -106,8 +106,6 @@ class Evaluator:
                 return _all(map(self.judge, operands))
             case model.Or(type=Type.BOOLEAN, operands=operands):
                 return _any(map(self.judge, operands))
-            case model.Conditional(condition=test, then=then, otherwise=otherwise):
-                return self.judge(then if self.holds(test) else otherwise)
             case model.Quantifier(every=every, variable=variable, sequence=sequence, body=body):
                 try:
                     texts = self._texts(sequence, strict=True)
@@ -186,7 +184,7 @@ class Evaluator:
                 computed: Value = BUILTINS[function].compute(*values)
                 return computed
             case model.Conditional(condition=test, then=then, otherwise=otherwise):
-                return self.value(then if self.holds(test) else otherwise, strict=strict)
+                return self.value(then if self.value(test, strict=strict) else otherwise, strict=strict)
             case model.Comprehension():
                 return self._comprehension(node, strict)
             case model.Matches(pattern=pattern, text=text):
@@ -238,7 +236,7 @@ class Evaluator:
         found = []
         for text in self._texts(node.sequence, strict):
             self._bound[node.variable.number] = text
-            if node.condition is None or self.holds(node.condition):
+            if node.condition is None or self.value(node.condition, strict=strict):
                 found.append(self._text(node.element, strict))
         return tuple(found)
 

@@ -14,7 +14,6 @@ class Taken:
     allowed: bool
     remaining: int  # whole tokens left
     retry_after_s: int  # until there is a whole token again, rounded up
-    full_after_s: int  # until the bucket is full again, rounded up
 
 
 _MAX_LOG_LINES = 10  # in a second
@@ -38,7 +37,7 @@ class Limits:
             tokens -= 1
         self._buckets[rule, key] = (tokens, now)
         wait = 0 if allowed else ceil((1 - tokens) / rate)
-        return Taken(allowed, floor(tokens), wait, ceil((burst - tokens) / rate))
+        return Taken(allowed, floor(tokens), wait)
 
     def takes_line(self, now_s: int) -> bool:
         """Whether one more line for the error log is written in this second."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from luagen import model, reads
-from luagen.reference.decision import DEFAULT, Decision, Fields, Outcome
+from luagen import model, names
+from luagen.paths import RESERVED, is_reserved
+from luagen.reads import stripped_fields
+from luagen.reference.decision import DEFAULT, LIGHTGATE, Decision, Fields, Outcome, noticed
 from luagen.reference.evaluate import Evaluator, Value
 from luagen.reference.limits import Limits
-from luagen.reference.reading import host_name
+from luagen.reference.own_text import NO_STORE, Problem, challenge, content
+from luagen.reference.reading import host_name, parse_address
 from luagen.reference.request import Request
 from luagen.reference.turn import Change, Done, Effects, Ended, Fallback, Response, Turn
 
-# Fields of a refusal that are lightgate's own.
-_REFUSAL_FIELDS = frozenset({b"content-type", b"cache-control", b"www-authenticate"})
-_REFUSALS = (Outcome.CHALLENGE, Outcome.FORBID, Outcome.REFUSE)
+# Pages for clients on this machine, with the status and the kind of what they answer.
+_PAGES = {RESERVED + b"/health": (204, None), RESERVED + b"/status": (200, b"application/json")}
 
 # Fields that describe the application's answer, which go when another one stands in for it.
 _DESCRIBING = frozenset(
     b"""
-    accept-ranges allow content-disposition content-encoding content-language content-location content-range
-    content-type etag expires last-modified link location set-cookie www-authenticate x-sendfile cache-control
+    accept-ranges age allow cache-control clear-site-data content-digest content-disposition content-encoding
+    content-language content-location content-md5 content-range content-type digest etag expires
+    last-modified link location refresh repr-digest retry-after set-cookie trailer vary www-authenticate
+    x-sendfile
     """.split()
 )
 
@@ -51,11 +54,13 @@ class Player:
 
     def __init__(self, policy: model.Policy) -> None:
         self._policy = policy
-        self._stripped = reads.stripped_fields(policy)
+        self._stripped = stripped_fields(policy)
         self._limits = Limits()
 
     def play(self, request: Request) -> Played:
-        effects = Effects(self._received(request.headers))
+        if is_reserved(request.path):
+            return Played(_own_page(request), None, ())
+        effects = Effects(received(request.headers, self._stripped))
         site = site_of(self._policy, host_name(request.authority).decode("latin-1"))
         considered: list[Considered] = []
         for rule in (*self._policy.rules, *(site.rules if site else ())):
@@ -64,7 +69,8 @@ class Player:
                 return Played(_ended(response, request, effects), site, tuple(considered))
         default = site.default if site else self._policy.default
         if effects.permitted_by is None and default is model.Default.DENY:
-            refused = Response(Outcome.FORBID, DEFAULT, 403, (), None)
+            problem = Problem("nothing permits this request")
+            refused = Response(Outcome.FORBID, DEFAULT, 403, (), None, problem)
             return Played(_ended(refused, request, effects), site, tuple(considered))
         return Played(_granted(request, effects), site, tuple(considered))
 
@@ -88,15 +94,16 @@ class Player:
         considered.append(Considered(rule, held, values, tuple(turn.did), response is not None))
         return response
 
-    def _received(self, headers: Fields) -> dict[bytes, bytes]:
-        """What rules see: without the fields that clients may not supply, repeated ones joined."""
-        fields: dict[bytes, bytes] = {}
-        for name, value in headers:
-            key = name.lower()
-            if value and _normal(key) not in self._stripped:
-                joint = b"; " if key == b"cookie" else b", "  # RFC 9110 section 5.3, RFC 6265 section 5.4
-                fields[key] = fields[key] + joint + value if key in fields else value
-        return fields
+
+def received(headers: Fields, stripped: Container[str] = ()) -> dict[bytes, bytes]:
+    """What rules see: without the fields that clients may not supply, repeated ones joined."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        key = name.lower()
+        if value and names.normal_form(key.decode("latin-1")) not in stripped:
+            joint = b"; " if key == b"cookie" else b", "  # RFC 9110 section 5.3, RFC 6265 section 5.4
+            fields[key] = fields[key] + joint + value if key in fields else value
+    return fields
 
 
 def site_of(policy: model.Policy, host: str) -> model.Site | None:
@@ -112,27 +119,41 @@ def site_of(policy: model.Policy, host: str) -> model.Site | None:
     return by_host.get("*")
 
 
-def _normal(name: bytes) -> str:
-    return re.sub("[^a-z0-9]", "-", name.decode("latin-1"))
-
-
 # --- ends ------------------------------------------------------------------------------------------
 
 
+def _own_page(request: Request) -> Decision:
+    """What lies below `/.lightgate`: nothing, but for two pages for clients on this machine."""
+    effects = Effects(received(request.headers))
+    address = parse_address(request.ip)
+    is_local = address is not None and address.is_loopback
+    asks_only = request.method in (b"GET", b"HEAD") and request.content_length == 0
+    if request.path not in _PAGES or not asks_only or not is_local:
+        problem = Problem("there is nothing here")
+        return _ended(Response(Outcome.REFUSE, LIGHTGATE, 404, (), None, problem), request, effects)
+    status, kind = _PAGES[request.path]
+    fields = (NO_STORE,) if kind is None else (NO_STORE, (b"content-type", kind))
+    return _ended(Response(Outcome.RESPOND, LIGHTGATE, status, fields, None), request, effects)
+
+
 def _ended(response: Response, request: Request, effects: Effects) -> Decision:
-    fields = _changed(response.headers, effects.response)
-    if response.outcome in _REFUSALS:
-        fields = tuple(pair for pair in fields if pair[0] not in _REFUSAL_FIELDS)
+    fields, body = response.headers, response.body
+    if response.problem is not None:
+        accept = effects.request_headers.get(b"accept", b"")
+        own, body = content(response.problem, response.status, accept)
+        fields = (*fields, *own)
+        if response.challenge is not None:
+            fields = (*fields, (b"www-authenticate", challenge(response.problem, *response.challenge)))
     return Decision(
         outcome=response.outcome,
         rule=response.rule,
         status=response.status,
-        response_headers=fields,
-        body=response.body,
+        response_headers=_changed(fields, effects.response),
+        body=body,
         challenge=response.challenge,
         path=request.path,
         query=request.query,
-        request_headers=effects.request_headers,
+        request_headers=noticed(effects.request_headers, request),
         env=effects.env,
         logged=tuple(effects.logged),
     )
@@ -149,7 +170,7 @@ def _granted(request: Request, effects: Effects) -> Decision:
         path=request.path if effects.path is None else effects.path,
         query=request.query if effects.query is None else effects.query,
         origin=effects.origin,
-        request_headers=effects.request_headers,
+        request_headers=noticed(effects.request_headers, request),
         env=effects.env,
         logged=tuple(effects.logged),
     )
@@ -160,8 +181,7 @@ def _answer(request: Request, fallbacks: list[Fallback]) -> tuple[int, Fields, b
     given = tuple((name.lower(), value) for name, value in request.origin_headers)
     for fallback in reversed(fallbacks):
         if request.origin_status in fallback.on:
-            replaced = {name for name, _ in fallback.headers}
-            kept = tuple(pair for pair in given if pair[0] not in _DESCRIBING | replaced)
+            kept = tuple(pair for pair in given if pair[0] not in _DESCRIBING)
             fields = (*kept, (b"content-type", fallback.content_type), *fallback.headers)
             return fallback.status, fields, fallback.body
     return request.origin_status, given, None

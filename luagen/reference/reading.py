@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote_to_bytes
 
+from luagen import claims
 from luagen.model import Type
 from luagen.reference.request import Caller
 
@@ -53,8 +54,7 @@ def claim(caller: Caller | None, pointer: str, type_: Type) -> bytes | int | Tex
     """A claim (RFC 6901 names it) when the caller has it in this type and within the limits of
     docs/internals.md, else None."""
     found: object = caller.claims if caller else None
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+    for name in claims.reference_tokens(pointer):
         if not isinstance(found, Mapping) or name not in found:
             return None
         found = found[name]

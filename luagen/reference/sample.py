@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from luagen import model
@@ -21,7 +22,6 @@ def request_of(sample: model.SampleRequest, country: model.Country | None) -> Re
     url = urlsplit(sample.url)
     if url.scheme not in DEFAULT_PORTS or not url.hostname:
         raise ValueError(f"`{sample.url}` is not a URL of the form `https://host/path`")
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     path, raw_path = normalised(url.path.encode())
     headers = [(name.encode(), value.encode()) for name, value in sample.headers]
     variables = [(name.encode(), value.encode()) for name, value in sample.variables]
@@ -32,12 +32,12 @@ def request_of(sample: model.SampleRequest, country: model.Country | None) -> Re
     return Request(
         method=sample.method.encode(),
         scheme=url.scheme.encode(),
-        authority=(host if url.port is None else f"{host}:{url.port}").encode(),
+        authority=_authority(url.hostname, url.port, url.scheme).encode(),
         path=path,
         raw_path=raw_path,
         query=_FOREIGN.sub(_encode, url.query.encode()),
         port=url.port or DEFAULT_PORTS[url.scheme],
-        ip=sample.ip.encode(),
+        ip=_address(sample.ip).encode(),
         http_version=sample.http_version.encode(),
         content_length=sample.content_length,
         headers=tuple(headers),
@@ -56,6 +56,22 @@ def _caller(sample: model.SampleCaller) -> Caller:
         roles=tuple(role.encode() for role in sample.roles),
         claims=sample.claims,
     )
+
+
+def _authority(host: str, port: int | None, scheme: str) -> str:
+    """As http_request_host_normalize of lighttpd leaves it: without one dot at the end and without the port
+    that the scheme implies. `host` is in lower case, as urlsplit gives it."""
+    host = f"[{_address(host)}]" if ":" in host else host.removesuffix(".")
+    return host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+
+
+def _address(text: str) -> str:
+    """An IP address as inet_ntop spells it; what is none stays as it is."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except OSError:
+        return text
 
 
 def normalised(path: bytes) -> tuple[bytes, bytes]:

@@ -21,11 +21,12 @@ from enum import Enum
 from typing import NoReturn
 from urllib.parse import quote_from_bytes
 
-from luagen import model, names
+from luagen import model, names, statuses
 from luagen.model import Expression
 from luagen.reference.decision import LIGHTGATE, Fields, Outcome
 from luagen.reference.evaluate import Evaluator
 from luagen.reference.limits import Limits, Taken
+from luagen.reference.own_text import Problem
 from luagen.reference.request import Caller, Request
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -58,14 +59,16 @@ PLAIN = b"text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response made here; `body` None: a short text of lightgate's own, or none at all (204, 304)."""
+    """A response made here. `problem`: of a refusal, whose content is made from it; else `body` is the
+    content, None where there is none."""
 
     outcome: Outcome
     rule: str
     status: int
     headers: Fields
     body: bytes | None
-    challenge: tuple[bytes, bytes | None] | None = None
+    problem: Problem | None = None
+    challenge: tuple[bytes, bytes | None] | None = None  # realm and scope
 
 
 class Ended(Exception):
@@ -178,19 +181,21 @@ class Turn:
         outcome: Outcome = Outcome.RESPOND,
     ) -> NoReturn:
         """Ends with a response of the policy's own. `body` None: a short text made from the status; an empty
-        value among the headers: no such field. 204 and 304 have neither body nor content type."""
+        value among the headers: no such field. Some statuses have neither body nor content type."""
         fields = [(name.lower().encode(), value) for name, value in headers if value]
-        if status not in (204, 304):
-            kind = content_type.encode() if body is not None and content_type is not None else PLAIN
-            fields = [pair for pair in fields if pair[0] != b"content-type"] + [(b"content-type", kind)]
-        raise Ended(Response(outcome, self.rule, status, tuple(fields), body))
+        if status in statuses.WITHOUT_CONTENT:
+            raise Ended(Response(outcome, self.rule, status, tuple(fields), None))
+        kind = content_type.encode() if body is not None and content_type is not None else PLAIN
+        fields = [pair for pair in fields if pair[0] != b"content-type"] + [(b"content-type", kind)]
+        text = statuses.line(status) if body is None else body
+        raise Ended(Response(outcome, self.rule, status, tuple(fields), text))
 
     def redirect(
         self, status: int, location: bytes, *, headers: Iterable[tuple[str, bytes]] = ()
     ) -> NoReturn:
         """Ends with a redirect; `location` is as `location()` or a constant of the policy gives it."""
         if _NO_HOST.match(location):  # HTTP/1.0 has no Host
-            self.refuse(400)
+            self.refuse(400, "the request names no host")
         location = _SLASHES.sub(b"/", location)
         location = _NOT_IN_URLS.sub(lambda found: b"%%%02X" % found[0][0], location)
         self.end(status, headers=(*headers, ("Location", location)), outcome=Outcome.REDIRECT)
@@ -198,21 +203,27 @@ class Turn:
     def challenge(self, status: int, realm: str, scope: str | None = None) -> NoReturn:
         """Ends with a challenge for a bearer token: 401, or 403 (RFC 6750 section 3.1)."""
         outcome = Outcome.FORBID if status == 403 else Outcome.CHALLENGE
+        if status == 403:
+            problem = Problem("the caller is not permitted to do this", "insufficient_scope")
+        elif self.caller is None:
+            problem = Problem("a bearer token is required")
+        else:
+            problem = Problem("the token's issuer is not accepted here", "invalid_token")
         asked = (realm.encode(), None if scope is None else scope.encode())
-        raise Ended(Response(outcome, self.rule, status, (), None, asked))
+        raise Ended(Response(outcome, self.rule, status, (), None, problem, asked))
 
     def forbid(self) -> NoReturn:
         """Ends with a 403 that asks for nothing."""
-        raise Ended(Response(Outcome.FORBID, self.rule, 403, (), None))
+        raise Ended(Response(Outcome.FORBID, self.rule, 403, (), None, Problem("this is not permitted")))
 
     def refuse(
-        self, status: int, *, headers: Iterable[tuple[str, bytes]] = (), by_rule: bool = False
+        self, status: int, text: str, *, headers: Iterable[tuple[str, bytes]] = (), by_rule: bool = False
     ) -> NoReturn:
-        """Ends with an error of lightgate's own; `by_rule`: this rule answers for it (429), else no rule does
-        (400)."""
+        """Ends with an error of lightgate's own, which `text` tells the client; `by_rule`: this rule answers
+        for it (429), else no rule does (400)."""
         fields = tuple((name.lower().encode(), value) for name, value in headers if value)
         rule = self.rule if by_rule else LIGHTGATE
-        raise Ended(Response(Outcome.REFUSE, rule, status, fields, None))
+        raise Ended(Response(Outcome.REFUSE, rule, status, fields, None, Problem(text)))
 
     # --- what later rules and the application see -------------------------------------------------
 
@@ -326,7 +337,7 @@ class Turn:
 
     def _clean(self, value: bytes) -> bytes:
         if _CONTROL.search(value):
-            self.refuse(400)
+            self.refuse(400, "the request holds control characters")
         return value
 
 

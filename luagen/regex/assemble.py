@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from luagen.regex.automaton import FIRST_RESULT, MATCH, MATCHED, PLACE, UNSET, Automaton, Program
 from luagen.regex.closure import looks_back
 from luagen.regex.determinize import DEAD, HERE, Dfa, Edge, Value, determinize
@@ -9,16 +11,24 @@ from luagen.regex.error import RegexError
 from luagen.regex.limits import MAX_CELLS, TOO_LARGE_HELP
 from luagen.regex.minimize import SINK, Table, merge_columns, merge_states
 from luagen.regex.nfa import Byte, Mark, Nfa, build
-from luagen.regex.parser import parse
+from luagen.regex.parser import Parsed, parse
 
 _MAX_PREFIX = 32  # bytes; Lua's plain search compares up to all of them at every place of the text
+_MAX_KNOWN = (
+    10_000  # automata that are kept: they are needed when a policy is checked, and when it is written
+)
 
 
 def compile(pattern: str) -> Automaton:
     """The automaton of a pattern. Raises RegexError for what is wrong, cannot be compiled or is too large."""
-    parsed = parse(pattern)
-    nfa = build(parsed, pattern)
-    dfa = determinize(nfa, pattern)
+    return compiled(parse(pattern))
+
+
+@lru_cache(maxsize=_MAX_KNOWN)
+def compiled(parsed: Parsed) -> Automaton:
+    """The automaton of a parsed pattern. Raises RegexError when it is too large."""
+    nfa = build(parsed)
+    dfa = determinize(nfa, parsed.length)
     programs = _Programs(nfa.tags)
     table, merged = merge_columns(merge_states(_table(dfa, nfa, programs)))
     cells = sum(len(row) for row in table.targets)
@@ -26,7 +36,7 @@ def compile(pattern: str) -> Automaton:
         raise RegexError(
             f"the automaton of this pattern has {cells:,} table entries, the most are {MAX_CELLS:,}",
             0,
-            len(pattern),
+            parsed.length,
             TOO_LARGE_HELP,
         )
     classes = bytearray(256)
@@ -34,7 +44,6 @@ def compile(pattern: str) -> Automaton:
         for byte in members:
             classes[byte] = column
     return Automaton(
-        pattern=pattern,
         groups=parsed.groups,
         prefix=_prefix(nfa),
         classes=bytes(classes),

@@ -30,7 +30,6 @@ class Automaton:
     are no named groups, else the program of that number, counted from 1.
     """
 
-    pattern: str
     groups: tuple[str, ...]
     prefix: bytes  # every match begins with it, and what stands before a match does not matter; may be empty
     classes: bytes  # of each byte its class

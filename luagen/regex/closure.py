@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum, auto
 
 from luagen.regex.nfa import Begin, Byte, Finish, Fork, Mark, Match, Nfa, Require
-from luagen.regex.tree import ALL, NEWLINE, WORD, Assertion, ByteSet
+from luagen.regex.tree import ALL, LOOKING_BACK, NEWLINE, WORD, Assertion, ByteSet
 
 
 class Kind(IntEnum):  # a number, because it is part of every key here
@@ -37,12 +37,11 @@ class Reached:
 
 _LINES = frozenset({Assertion.LINE_START, Assertion.LINE_END, Assertion.LAST_LINE_END})
 _BOUNDARIES = frozenset({Assertion.BOUNDARY, Assertion.NO_BOUNDARY})
-_LOOKING_BACK = frozenset({Assertion.TEXT_START, Assertion.LINE_START}) | _BOUNDARIES
 
 
 def looks_back(nfa: Nfa) -> bool:
     """Whether it matters to the automaton what stands before a match."""
-    return bool(_assertions(nfa) & _LOOKING_BACK)
+    return bool(_assertions(nfa) & LOOKING_BACK)
 
 
 def _assertions(nfa: Nfa) -> set[Assertion]:

@@ -58,15 +58,16 @@ class _State(NamedTuple):
     before: Kind
 
 
-def determinize(nfa: Nfa, pattern: str) -> Dfa:
-    """Raises RegexError when the states, or the steps to build them, are too many."""
-    return _Determinizer(nfa, pattern).run()
+def determinize(nfa: Nfa, length: int) -> Dfa:
+    """Raises RegexError, for all of a pattern of that length, when the states, or the steps to build them,
+    are too many."""
+    return _Determinizer(nfa, length).run()
 
 
 class _Determinizer:
-    def __init__(self, nfa: Nfa, pattern: str) -> None:
+    def __init__(self, nfa: Nfa, length: int) -> None:
         self._nfa = nfa
-        self._pattern = pattern
+        self._length = length
         self._closure = Closure(nfa, self._spend)
         self._live = live_tags(nfa)
         self._steps = 0
@@ -105,7 +106,7 @@ class _Determinizer:
             raise self._too_large(f"takes more than {MAX_STEPS:,} steps to build")
 
     def _too_large(self, what: str) -> RegexError:
-        return RegexError(f"the automaton of this pattern {what}", 0, len(self._pattern), TOO_LARGE_HELP)
+        return RegexError(f"the automaton of this pattern {what}", 0, self._length, TOO_LARGE_HELP)
 
     def _edges(self, state: _State) -> Iterator[Edge]:
         reached = {kind: list(self._reach(state, kind)) for kind in self._kinds}
@@ -186,11 +187,14 @@ def _rename(value: Value, moves: dict[int, int]) -> Value:
 
 def _byte_classes(nfa: Nfa, kinds: Mapping[Kind, ByteSet]) -> tuple[tuple[Kind, ByteSet], ...]:
     """The bytes in groups that no node and no assertion tells apart, in the order of their first byte."""
-    sets = sorted({node.accepts for node in nfa.nodes if isinstance(node, Byte)}, key=sorted)
-    groups: dict[tuple[Kind, tuple[bool, ...]], set[int]] = {}
+    accepting = [0] * 256  # for each byte the sets that it is in, as bits
+    for number, accepts in enumerate({node.accepts for node in nfa.nodes if isinstance(node, Byte)}):
+        for byte in accepts:
+            accepting[byte] |= 1 << number
+    kind_of = {byte: kind for kind, members in kinds.items() for byte in members}
+    groups: dict[tuple[Kind, int], set[int]] = {}
     for byte in range(256):
-        kind = next(kind for kind, members in kinds.items() if byte in members)
-        groups.setdefault((kind, tuple(byte in accepts for accepts in sets)), set()).add(byte)
+        groups.setdefault((kind_of[byte], accepting[byte]), set()).add(byte)
     return tuple((kind, frozenset(members)) for (kind, _), members in groups.items())
 
 

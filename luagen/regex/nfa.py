@@ -86,9 +86,9 @@ class Nfa:
     tags: int
 
 
-def build(parsed: Parsed, pattern: str) -> Nfa:
+def build(parsed: Parsed) -> Nfa:
     """The automaton of a parsed pattern. Raises RegexError when repetitions written out are too many."""
-    builder = _Builder(pattern)
+    builder = _Builder(parsed.length)
     match = builder.add(Match())
     start = builder.build(parsed.expression, match)
     return Nfa(tuple(builder.nodes), start, 2 * len(parsed.groups))
@@ -124,8 +124,8 @@ def live_tags(nfa: Nfa) -> tuple[int, ...]:
 class _Builder:
     """Builds from the end: every method takes the node that follows and returns the one to enter by."""
 
-    def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
+    def __init__(self, length: int) -> None:
+        self._length = length
         self._loops = 0
         self.nodes: list[Node] = []
 
@@ -134,7 +134,7 @@ class _Builder:
             raise RegexError(
                 f"the pattern has more than {MAX_NODES:,} parts, repetitions written out",
                 0,
-                len(self._pattern),
+                self._length,
                 "repeat less often: `{m,n}` inside `{m,n}` multiplies",
             )
         self.nodes.append(node)

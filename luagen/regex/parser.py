@@ -7,7 +7,7 @@ bytes as one item; unnamed groups only group; what needs backtracking, and what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from luagen.regex import escapes
 from luagen.regex.char_class import parse_class
@@ -46,6 +46,8 @@ _REFUSED_GROUPS = {
     "(?P=": ("a back-reference", "name both parts, `(?P<a>…)` and `(?P<b>…)`, and compare them: `a == b`"),
 }
 
+_BYTES = tuple(OneByte(frozenset([byte])) for byte in range(256))
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -53,6 +55,7 @@ class Parsed:
 
     expression: Expression
     groups: tuple[str, ...]
+    length: int = field(compare=False)  # characters of the pattern, which is all that a mistake then names
 
 
 def parse(pattern: str) -> Parsed:
@@ -67,7 +70,7 @@ def parse(pattern: str) -> Parsed:
         )
     parser = _Parser(cursor)
     expression = parser.alternatives(frozenset(), opened=None)
-    return Parsed(expression, tuple(parser.groups))
+    return Parsed(expression, tuple(parser.groups), len(pattern))
 
 
 class _Parser:
@@ -245,10 +248,10 @@ class _Parser:
         return self._literal(raw, flags)
 
     def _literal(self, raw: bytes, flags: frozenset[str]) -> Expression:
-        parts = [frozenset([byte]) for byte in raw]
+        parts = [_BYTES[byte] for byte in raw]
         if "i" in flags:
-            parts = [ignoring_case(part) for part in parts]
-        return OneByte(parts[0]) if len(parts) == 1 else Sequence(tuple(OneByte(part) for part in parts))
+            parts = [OneByte(ignoring_case(part.accepts)) for part in parts]
+        return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
     # --- groups -------------------------------------------------------------------------------------
 

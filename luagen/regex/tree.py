@@ -29,6 +29,12 @@ class Assertion(Enum):
     NO_BOUNDARY = auto()  # `\B`
 
 
+# Assertions about what stands before a place.
+LOOKING_BACK = frozenset(
+    {Assertion.TEXT_START, Assertion.LINE_START, Assertion.BOUNDARY, Assertion.NO_BOUNDARY}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OneByte:
     """Any one byte of a set."""

@@ -111,6 +111,29 @@ require = { that = 'request.ip in "10.0.0.0/8"' }
 """
 
 
+def test_check_of_a_protected_directory(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(
+        'default = "pass"\n[[rule]]\nname = "staff"\nwhen = \'under(request.path, ("/admin", "/desk"))\'\n'
+        "require = { that = 'request.ip in \"10.0.0.0/8\"' }\n"
+        '[[rule]]\nname = "told"\nwhen = \'request.path in ("/admin", "/admin/a") or '
+        'request.path.startswith(("/desk/", "/administrator/"))\'\nset_env = { A = "1" }\n'
+        '[[rule]]\nname = "office"\nwhen = \'under(request.path, "/desk/a")\'\nset_env = { A = "2" }\n'
+    )
+    assert json.loads(invoke("check", str(path), "--json").stdout)["open_paths"] == ["*", "/administrator/*"]
+
+
+def test_check_prints_ten_warnings_of_a_kind(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    names = "".join(f"n{number} = 'request.port == {number + 1}'\n" for number in range(60))
+    path.write_text(f'default = "pass"\n[names]\n{names}')
+    printed = invoke("check", str(path)).stderr
+    assert printed.count("warning[unused-name]: nothing uses") == 10
+    assert "warning[unused-name]: and 40 more like it\n" in printed
+    assert "10 more warnings not shown" in printed
+    assert len(json.loads(invoke("check", str(path), "--json").stdout)["diagnostics"]) == 51
+
+
 def test_check_of_sites(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SITES)

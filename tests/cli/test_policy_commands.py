@@ -240,6 +240,78 @@ def test_a_disagreement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         invoke("explain", "GET", "/.git")
 
 
+def test_a_token_in_a_field_is_nobodys() -> None:
+    write(POLICY)
+    with pytest.raises(
+        Failure, match="the request has a bearer token, which is not verified here"
+    ) as failure:
+        invoke("explain", "GET", "/members/", "-H", "authorization: bearer x")
+    assert "`--identity` or `--token`" in str(failure.value.help)
+    assert invoke("explain", "GET", "/", "-H", "Authorization: Basic eDp5").exit_code == 0
+
+
+def test_explain_knows_what_no_rule_sees() -> None:
+    write(POLICY + '[site."www.example.org"]\n')
+    lines = invoke("explain", "GET", "/.lightgate/x").stdout.splitlines()
+    assert lines == [
+        "GET https://localhost/.lightgate/x",
+        "from 192.0.2.1, nobody is known",
+        "no rule is asked: what lies below `/.lightgate` is lightgate's own",
+        "",
+        "",
+        "refused by lightgate itself",
+        "the client gets 404",
+        "  cache-control: no-store",
+        "  content-type: application/json",
+        '  "{"status":404,"error_description":"there is nothing here"}\\n"',
+    ]
+    local = invoke("explain", "GET", "/.lightgate/status", "--ip", "127.0.0.1").stdout
+    assert "answered by lightgate itself\nthe client gets 200\n" in local
+    assert "the client gets 204\n" in invoke("explain", "GET", "/.lightgate/health", "--ip", "::1").stdout
+
+
+def test_explain_shows_what_a_refusal_says() -> None:
+    write(POLICY)
+    report = json.loads(invoke("explain", "GET", "/members/", "--json").stdout)["decision"]
+    assert report["response_headers"] == [
+        ["cache-control", "no-store"],
+        ["content-type", "application/json"],
+        ["www-authenticate", 'Bearer realm="corp"'],
+    ]
+    assert json.loads(report["body"]) == {"status": 401, "error_description": "a bearer token is required"}
+    lines = invoke("explain", "HEAD", "/members/").stdout.splitlines()
+    assert '  www-authenticate: Bearer realm="corp"' in lines
+    assert not any("a bearer token is required" in line for line in lines)
+
+
+MISTAKE = "default = 'pass'\n[[rule]]\nname = 'a'\nrespond = { status = 99 }\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["explain", "GET", "/"], ["test"], ["diff", "lightgate.toml", "lightgate.toml"]]
+)
+def test_programs_are_told_of_mistakes(command: list[str]) -> None:
+    write(MISTAKE)
+    if command[0] == "explain":
+        command = [*command, "-p", "lightgate.toml"]
+    for_people = invoke(*command)
+    assert (for_people.exit_code, for_people.stdout) == (1, "")
+    assert "error[invalid-value]" in for_people.stderr
+    result = invoke(*command, "--json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    report = json.loads(result.stdout)
+    assert report["ok"] is False
+    assert {(one["code"], one["severity"], one["file"], one["line"]) for one in report["diagnostics"]} == {
+        ("invalid-value", "error", "lightgate.toml", 4)
+    }
+
+
+def test_both_policies_of_a_difference_are_told_of() -> None:
+    write(MISTAKE, "a.toml")
+    report = json.loads(invoke("diff", "a.toml", "b.toml", "--json").stdout)
+    assert [one["code"] for one in report["diagnostics"]] == ["invalid-value", "unreadable-file"]
+
+
 # --- test --------------------------------------------------------------------------------------------
 
 
@@ -267,6 +339,55 @@ def test_a_test_that_fails_shows_what_was_expected() -> None:
         "    + text/plain; charset=utf-8  got",
         '  decided by "no dotfiles": respond',
         "",
+    ]
+
+
+def expecting(url: str, expect: str, more: str = "") -> str:
+    request = f'{{ url = "{url}"{more} }}'
+    return f'\n[[test]]\nname = "t"\nrequest = {request}\nexpect = {{ {expect} }}\n'
+
+
+CHALLENGE = "'Bearer realm=\"corp\"'"
+
+
+@pytest.mark.parametrize(
+    ("test", "passes"),
+    [
+        (expecting("/members/", f"headers = {{ WWW-Authenticate = {CHALLENGE} }}"), True),
+        (expecting("/members/", 'headers = { WWW-Authenticate = "" }'), False),
+        (expecting("/members/", 'headers = { Cache-Control = "no-store" }'), True),
+        (expecting("/members/", 'headers = { Content-Type = "application/json" }'), True),
+        (expecting("/members/", 'headers = { Content-Type = "" }'), False),
+        (expecting("/members/", 'body = "401 Unauthorized\\n"'), False),
+        (
+            expecting(
+                "/members/",
+                'body = "{\\"status\\":401,\\"error_description\\":\\"a bearer token is required\\"}\\n"',
+            ),
+            True,
+        ),
+        (expecting("/.git", 'body = "404 Not Found\\n"'), True),
+        (expecting("/.git", 'body = ""'), False),
+        (expecting("/.git", 'body = ""', ', method = "HEAD"'), True),
+        (expecting("/.git", 'body = "404 Not Found\\n"', ', method = "HEAD"'), False),
+        (expecting("/", 'body = ""'), False),  # the application's is not known
+        (expecting("/.lightgate/x", 'status = 404, rule = "lightgate"'), True),
+        (expecting("/.lightgate/status", 'status = 404, rule = "lightgate"', ', ip = "127.0.0.1"'), False),
+        (expecting("/.lightgate/health", "status = 204, passes = false", ', ip = "127.0.0.1"'), True),
+    ],
+)
+def test_what_lightgate_says_itself_can_be_expected(test: str, passes: bool) -> None:
+    write(POLICY + test)
+    result = invoke("test")
+    assert (result.exit_code == 0, result.stderr) == (passes, "")
+
+
+def test_the_content_of_an_application_is_not_known() -> None:
+    write(POLICY + expecting("/", 'body = ""'))
+    assert invoke("test").stdout.splitlines()[1:4] == [
+        "  body",
+        "    - ''  expected",
+        "    + the application's, which is not known here  got",
     ]
 
 
@@ -307,6 +428,140 @@ def test_no_difference_is_silent_about_spelling() -> None:
     write(POLICY.replace('"/." in request.path or', '("/."   in request.path)  or'), "b.toml")
     result = invoke("diff", "a.toml", "b.toml", "--exit-code")
     assert (result.exit_code, result.stdout) == (0, "no differences\n")
+
+
+def with_rule(rule: str, lists: str = '[lists]\noffice = ["192.0.2.0/24"]\nwords = ["a", "b"]') -> str:
+    """A policy with one rule, given without its header and name."""
+    auths = "".join(
+        f'[auth.{name}]\nissuer = "https://{name}.example.org"\naudience = "shop"\n'
+        for name in ("corp", "two")
+    )
+    return f'default = "pass"\n{auths}{lists}\n[[rule]]\nname = "r"\n{rule}\n'
+
+
+def differing(before: str, after: str) -> list[str]:
+    write(before, "a.toml")
+    write(after, "b.toml")
+    result = invoke("diff", "a.toml", "b.toml", "--exit-code")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == (lines != ["no differences"])
+    return lines
+
+
+GONE = "\nrespond = { status = 410 }"
+NINE = ", ".join(f'"/{number}"' for number in range(9))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            f"""when = 'request.method in ("GET", "HEAD")'{GONE}""",
+            f"""when = 'request.method in ("HEAD", "GET")'{GONE}""",
+        ),
+        (
+            f"""when = 'not not request.path == "/a"'{GONE}""",
+            f"""when = '"/a" == request.path'{GONE}""",
+        ),
+        (
+            f"""when = 'request.path.startswith(("/a", "/b"))'{GONE}""",
+            f"""when = 'request.path.startswith(("/b", "/a"))'{GONE}""",
+        ),
+        (
+            f"""when = 'any(x == "a" for x in identity.roles)'{GONE}""",
+            f"""when = 'any(role == "a" for role in identity.roles)'{GONE}""",
+        ),
+        (
+            f"""when = 'request.ip in ("192.0.2.1", "192.0.2.2")'{GONE}""",
+            f"""when = 'request.ip in ("192.0.2.2", "192.0.2.1")'{GONE}""",
+        ),
+        (
+            """set_env = { A = '{"x" + request.path}' }""",
+            """set_env = { A = "x{request.path}" }""",
+        ),
+        (f"when = 'True'{GONE}", GONE),
+        ("require = { auth = 'corp' }", "require = { auth = ['corp'] }"),
+    ],
+)
+def test_another_spelling_is_no_difference(before: str, after: str) -> None:
+    assert differing(with_rule(before), with_rule(after)) == ["no differences"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "details"),
+    [
+        (
+            f"when = 'request.path in ({NINE}, \"/x\")'{GONE}",
+            f"when = 'request.path in ({NINE}, \"/y\")'{GONE}",
+            [": '/x'", ": '/y'"],
+        ),
+        (
+            f"when = 'any(x == request.path for x in ({NINE}))'{GONE}",
+            f"when = 'all(x == request.path for x in ({NINE}))'{GONE}",
+            [],
+        ),
+        (
+            f'set_env = {{ A = \'{{",".join([x for x in ({NINE}, "/x", "/y")])}}\' }}',
+            f'set_env = {{ A = \'{{",".join([x for x in ({NINE}, "/y", "/x")])}}\' }}',
+            ["", ", in another order"],
+        ),
+        (
+            'respond = { status = 410, headers = { status = "a" } }',
+            'respond = { status = 411, headers = { status = "a" } }',
+            ["respond.status  410", "respond.status  411"],
+        ),
+        ("require = { auth = 'corp' }", "require = { auth = ['corp', 'two'] }", []),
+    ],
+)
+def test_what_means_something_else_is_a_difference(before: str, after: str, details: list[str]) -> None:
+    first, *lines = differing(with_rule(before), with_rule(after))
+    assert first == '~ rule "r"  changed'
+    assert len(lines) == 2
+    for line, detail in zip(lines, details, strict=False):
+        assert line.endswith(detail)
+
+
+def test_what_is_in_a_list_is_a_difference_of_the_list() -> None:
+    rule = f"when = 'request.ip in office'{GONE}"
+    changed = with_rule(rule, '[lists]\noffice = ["192.0.2.0/25"]')
+    assert differing(with_rule(rule), changed) == [
+        '~ list "office"  changed',
+        "    - 192.0.2.0/24  listed",
+        "    + 192.0.2.0/25  listed",
+    ]
+
+
+def test_the_order_of_a_list_counts_where_it_says_something() -> None:
+    other = '[lists]\nwords = ["b", "a"]'
+    member = f"when = 'request.path in words'{GONE}"
+    assert differing(with_rule(member), with_rule(member, other)) == ["no differences"]
+    joined = """set_env = { A = '{",".join([x for x in words])}' }"""
+    assert differing(with_rule(joined), with_rule(joined, other)) == [
+        '~ list "words"  changed',
+        "    - a  at 1",
+        "    + a  at 2",
+        "    - b  at 2",
+        "    + b  at 1",
+    ]
+
+
+def test_a_name_is_no_difference() -> None:
+    named = """[names]\nadmin = 'any(x == "admin" for x in identity.roles)'\n"""
+    first = """any(y in ("a", "b") for y in request.path.split("/")[:9])"""
+    whole, short = f"""{first} and any(x == "admin" for x in identity.roles)""", f"{first} and admin"
+    before, after = (with_rule(f"when = '{text}'{GONE}") for text in (whole, short))
+    assert differing(before, after.replace("[lists]", named + "[lists]")) == ["no differences"]
+
+
+def test_fields_that_clients_lose_are_a_difference() -> None:
+    """A condition that always holds, but tells that the field is about the caller."""
+    rule = 'set_request_headers = { User-Agent = "x" }'
+    told = f"when = 'identity or True'\n{rule}"
+    assert differing(with_rule(rule), with_rule(told)) == [
+        "~ the policy  changed",
+        "    - fields taken from clients  none",
+        "    + fields taken from clients  user-agent",
+    ]
 
 
 BODIES = """

@@ -162,6 +162,7 @@ class Scope:
             ),
             "match": captured,
             "_truth": self._truth,
+            "_decided": self._decided,
             "_claim": self._claim,
             "_int": self._int,
             "_matches": self._matches,
@@ -210,6 +211,9 @@ class Scope:
         if self._strict:
             raise Absent
         return empty
+
+    def _decided(self, truth: bool | None) -> object:
+        return self._absent(False) if truth is None else truth
 
     def _int(self, text: str) -> object:
         return int(text) if re.fullmatch(r"-?[0-9]{1,15}", text) else self._absent(0)
@@ -382,8 +386,6 @@ class Rewriter:
                 )
             case ast.UnaryOp(ast.Not(), operand):
                 return _call("_not", self.condition(operand))
-            case ast.IfExp(test, body, orelse):
-                return ast.IfExp(_is_true(self.condition(test)), self.condition(body), self.condition(orelse))
             case ast.Call(ast.Name("any" | "all" as name), [ast.GeneratorExp() as generator]):
                 return self._quantifier(name, generator)
             case ast.Compare(left, operators, comparators) if len(operators) > 1:
@@ -429,12 +431,12 @@ class Rewriter:
             case ast.Set(elements) | ast.List(elements) | ast.Tuple(elements):
                 return ast.Tuple([self.value(one, "string") for one in elements], ast.Load())
             case ast.UnaryOp(ast.Not()) | ast.Compare(ops=[_, _, *_]):
-                return _is_true(self.condition(node))
+                return _decided(self.condition(node))
             case ast.BoolOp(op, operands):
                 return ast.BoolOp(op, [self.value(one, kind) for one in operands])
             case ast.IfExp(test, body, orelse):
                 return ast.IfExp(
-                    _is_true(self.condition(test)), self.value(body, kind), self.value(orelse, kind)
+                    _decided(self.condition(test)), self.value(body, kind), self.value(orelse, kind)
                 )
             case ast.Compare(left, [operator], [right]):
                 return ast.Compare(*self._sides(left, operator, right))
@@ -446,7 +448,7 @@ class Rewriter:
             case ast.JoinedStr(parts):
                 return ast.JoinedStr([self._part(part) for part in parts])
             case ast.ListComp(element, [loop]):
-                tests = [_is_true(self.condition(test)) for test in loop.ifs]
+                tests = [_decided(self.condition(test)) for test in loop.ifs]
                 inner_loop = ast.comprehension(loop.target, self.value(loop.iter, "strings"), tests, 0)
                 return ast.ListComp(self.value(element, "string"), [inner_loop])
             case ast.Call():
@@ -484,7 +486,7 @@ class Rewriter:
     def _call(self, node: ast.Call) -> ast.expr:
         match node.func:
             case ast.Name("any" | "all"):
-                return _is_true(self.condition(node))
+                return _decided(self.condition(node))
             case ast.Name("int"):
                 return _call("_int", self.value(node.args[0], "string"))
             case ast.Name("matches"):
@@ -563,5 +565,5 @@ def _arguments(*names: str) -> ast.arguments:
     return ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
 
 
-def _is_true(node: ast.expr) -> ast.expr:
-    return ast.Compare(node, [ast.Is()], [ast.Constant(True)])
+def _decided(truth: ast.expr) -> ast.expr:
+    return _call("_decided", truth)

@@ -2,13 +2,14 @@
 
 Reads the TOML with tomllib; `expressions.py` evaluates the expressions. Strings hold one character per byte.
 
-Of a refusal only status, rule and challenge are foretold: its text is the runtime's own. Left out are
-what the gate does on its own account: the Authorization field, REMOTE_USER and LIGHTGATE_* variables.
+Left out is what the gate does on its own account: the Authorization field, REMOTE_USER and LIGHTGATE_*
+variables.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import tomllib
@@ -23,6 +24,7 @@ from urllib.parse import quote
 
 from luagen.reference.decision import Decision, Outcome
 from luagen.reference.request import Request
+from sidecar.respond import _HTML
 from tests.differential.expressions import Rewriter, Scope, as_bytes, parsed
 
 _PLAIN = "text/plain; charset=utf-8"
@@ -32,6 +34,7 @@ _MAX_LOG_LINES = 10  # in a second
 @dataclass
 class Refused(Exception):
     status: int
+    text: str
 
 
 class Oracle:
@@ -108,15 +111,13 @@ class Oracle:
             ).items():
                 expressions = [rule.get("when", "True")]
                 expressions += [text for is_expression, text, _ in self.pieces(value) if is_expression]
-                reads = any("identity" in self._words(expression) for expression in expressions)
+                reads = any({"identity", "_claim"} & self._words(one) for one in expressions)
                 if reads or _normal(name) not in _COMMON_FIELDS:
                     yield _normal(name)
 
     def _words(self, expression: str) -> set[str]:
         tree = self.rewriter.value(self.rewriter.with_constants(parsed(expression)), "string")
-        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | (
-            {"identity"} if "identity.claims" in expression else set()
-        )
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def _several(value: str | list[str]) -> list[str]:
@@ -142,13 +143,17 @@ _COMMON_FIELDS = set(
     """.split()  # noqa: SIM905 - to be read
 )
 
-# Fields of an answer that go with its content.
+# Fields of an answer that go when another one stands in for it.
 _DESCRIBING = frozenset(
     """
-    accept-ranges allow cache-control content-disposition content-encoding content-language content-location
-    content-range content-type etag expires last-modified link location set-cookie www-authenticate x-sendfile
+    accept-ranges age allow cache-control clear-site-data content-digest content-disposition content-encoding
+    content-language content-location content-md5 content-range content-type digest etag expires
+    last-modified link location refresh repr-digest retry-after set-cookie trailer vary www-authenticate
+    x-sendfile
     """.split()  # noqa: SIM905 - to be read
 )
+
+_WITHOUT_CONTENT = (204, 205, 304)
 
 # Parts of the request's own URL stand in a redirect as they are.
 _URL_FIELDS = ("request.raw_path", "request.query", "request.host", "request.scheme")
@@ -177,13 +182,22 @@ def _summands(node: ast.expr) -> Iterator[ast.expr]:
             yield node
 
 
+def _title(status: int) -> str:
+    # Python 3.11 knows the names of RFC 2616, and a joke that RFC 9110 section 15.5.19 leaves out.
+    return {413: "Content Too Large", 418: "Status 418"}.get(status) or HTTPStatus(status).phrase
+
+
+def _line(status: int) -> str:
+    return f"{status} {_title(status)}\n"
+
+
 def _normal(name: str) -> str:
     return re.sub("[^a-z0-9]", "-", name.lower())
 
 
 def _checked(value: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", value):
-        raise Refused(400)
+        raise Refused(400, "the request holds control characters")
     return value
 
 
@@ -221,17 +235,19 @@ class _Play:
         self.captured: dict[str, str] = {}
 
     def decide(self) -> Decision:
+        if f"{self.path}/".startswith("/.lightgate/"):
+            return self._own_page()
         site = self.oracle.site(self.host) or {}
         for rule in (*self.oracle.rules, *site.get("rule", [])):
             try:
                 self._rule(rule)
             except Refused as refused:
-                return self._refusal(Outcome.REFUSE, refused.status, "lightgate")
+                return self._refusal(Outcome.REFUSE, refused.status, "lightgate", refused.text)
             except Ended as ended:
                 return ended.decision
         if self.permitted_by or site.get("default", self.oracle.default) == "pass":
             return self._granted()
-        return self._refusal(Outcome.FORBID, 403, "default")
+        return self._refusal(Outcome.FORBID, 403, "default", "nothing permits this request")
 
     def _rule(self, rule: dict[str, Any]) -> None:
         self.captured = {}
@@ -250,10 +266,11 @@ class _Play:
         self._answer(name, 503, action, fields)
 
     def _answer(self, name: str, status: int, action: dict[str, Any], headers: dict[str, str]) -> None:
-        body = self._text(action["body"]) if "body" in action else None
-        kind = action.get("content_type", _PLAIN) if body is not None else _PLAIN
-        own = {key: value for key, value in headers.items() if value}
-        fields = own | ({} if status in (204, 304) else {"content-type": kind})
+        fields = {key: value for key, value in headers.items() if value}
+        body = None
+        if status not in _WITHOUT_CONTENT:
+            fields["content-type"] = action.get("content_type", _PLAIN) if "body" in action else _PLAIN
+            body = self._text(action["body"]) if "body" in action else _line(status)
         raise Ended(self._end(Outcome.RESPOND, status, name, list(fields.items()), body))
 
     def _redirect(self, name: str, action: dict[str, Any]) -> None:
@@ -273,21 +290,28 @@ class _Play:
             before, hash_, fragment = location.partition("#")
             location = before + ("&" if "?" in before else "?") + self.query + hash_ + fragment
         if re.match("https?:///", location):  # a browser would take the first segment for the host
-            raise Refused(400)
+            raise Refused(400, "the request names no host")
         # A browser takes several slashes at the beginning for the name of another host.
         location = re.sub(r"\A[/\\]+", "/", location)
         location = re.sub(r'[\x00-\x20"<>\\^`{|}\x7f-\xff]', lambda found: f"%{ord(found[0]):02X}", location)
         fields = [("location", location), ("content-type", _PLAIN)]
-        raise Ended(self._end(Outcome.REDIRECT, action.get("status", 302), name, fields, None))
+        status = action.get("status", 302)
+        raise Ended(self._end(Outcome.REDIRECT, status, name, fields, _line(status)))
 
     def _require(self, name: str, action: dict[str, Any]) -> None:
         accepted = _several(action.get("auth", []))
         provider = self.request.caller.provider.decode() if self.request.caller else ""
         if accepted and provider not in accepted:
-            raise Ended(self._refusal(Outcome.CHALLENGE, 401, name, (accepted[0], None)))
+            text, code = "a bearer token is required", None
+            if provider:
+                text, code = "the token's issuer is not accepted here", "invalid_token"
+            raise Ended(self._refusal(Outcome.CHALLENGE, 401, name, text, code, (accepted[0], None)))
         if not self._truth(action.get("that", "True")):
-            challenge = (accepted[0], action.get("scope")) if accepted else None
-            raise Ended(self._refusal(Outcome.FORBID, 403, name, challenge))
+            if not accepted:
+                raise Ended(self._refusal(Outcome.FORBID, 403, name, "this is not permitted"))
+            text, code = "the caller is not permitted to do this", "insufficient_scope"
+            asked = (accepted[0], action.get("scope"))
+            raise Ended(self._refusal(Outcome.FORBID, 403, name, text, code, asked))
         self.permitted_by = name
 
     def _set_request_headers(self, name: str, fields: dict[str, str]) -> None:
@@ -329,7 +353,7 @@ class _Play:
             path = posixpath.normpath("/" + path.lstrip("/"))
             path += "/" if stays_open and path != "/" else ""
             if f"{path}/".startswith("/.lightgate/"):
-                raise Refused(404)
+                raise Refused(404, "there is nothing here")
             self.asked_path = path
         if query is not None:
             self.asked_query = query
@@ -350,20 +374,15 @@ class _Play:
         self.oracle.buckets[name, key] = (tokens - 1 if tokens >= 1 else tokens, self.request.now)
         if tokens < 1:
             wait = ceil((1 - tokens) / rate)
-            decision = self._refusal(Outcome.REFUSE, action.get("status", 429), name)
             window = int(int(count) / rate)
-            policy = name.replace("\\", "\\\\").replace('"', '\\"')
+            policy = re.sub(r'(["\\])', r"\\\1", re.sub("[^ -~]", "-", as_bytes(name)))
             own = {
-                b"retry-after": b"%d" % wait,
-                b"ratelimit-policy": f'"{policy}";q={count};w={window}'.encode(),
-                b"ratelimit": f'"{policy}";r=0;t={wait}'.encode(),
+                "retry-after": f"{wait}",
+                "ratelimit-policy": f'"{policy}";q={count};w={window}',
+                "ratelimit": f'"{policy}";r=0;t={wait}',
             }
-            changed = {key.encode() for _, key, _ in self.changes}
-            fields = [
-                *decision.response_headers,
-                *((key, value) for key, value in own.items() if key not in changed),
-            ]
-            raise Ended(replace(decision, response_headers=tuple(sorted(fields, key=lambda pair: pair[0]))))
+            status = action.get("status", 429)
+            raise Ended(self._refusal(Outcome.REFUSE, status, name, "too many requests", fields=own))
 
     def _client(self) -> str:
         address = ip_address(self.request.ip.decode())
@@ -504,18 +523,9 @@ class _Play:
                 body = (
                     as_bytes(fallback["body"].replace("{{", "{").replace("}}", "}"))
                     if "body" in fallback
-                    else f"{status} {HTTPStatus(status).phrase}\n"
+                    else _line(status)
                 )
-                described = {
-                    "content-type",
-                    "set-cookie",
-                    "etag",
-                    "cache-control",
-                    "location",
-                    "last-modified",
-                }
-                described |= {"retry-after"} if "retry_after" in fallback else set()
-                kept = [pair for pair in fields if pair[0] not in described]
+                kept = [pair for pair in fields if pair[0] not in _DESCRIBING]
                 fields = [
                     *kept,
                     ("content-type", fallback.get("content_type", _PLAIN)),
@@ -564,18 +574,55 @@ class _Play:
         )
 
     def _refusal(
-        self, outcome: Outcome, status: int, rule: str, challenge: tuple[str, str | None] | None = None
+        self,
+        outcome: Outcome,
+        status: int,
+        rule: str,
+        text: str,
+        code: str | None = None,
+        challenge: tuple[str, str | None] | None = None,
+        fields: dict[str, str] | None = None,
     ) -> Decision:
-        decision = self._end(outcome, status, rule, [], None)
-        realm = None
+        own = {"cache-control": "no-store", **(fields or {})}
+        title = _title(status)
+        if "text/html" in self.headers.get("accept", ""):
+            own["content-type"] = "text/html; charset=utf-8"
+            body = _HTML % (status, title, title, text[:1].upper() + text[1:] + ".")
+        else:
+            own["content-type"] = "application/json"
+            document = {"status": status, "error": code, "error_description": text}
+            said = {key: value for key, value in document.items() if value}
+            body = json.dumps(said, separators=(",", ":")) + "\n"
         if challenge is not None:
-            realm = (challenge[0].encode(), None if challenge[1] is None else challenge[1].encode())
-        kept = tuple(pair for pair in decision.response_headers if pair[0] not in _REFUSAL_FIELDS)
-        return replace(decision, challenge=realm, response_headers=kept)
+            shown = {"realm": challenge[0], "error": code, "error_description": code and text}
+            shown["scope"] = code and challenge[1]
+            own["www-authenticate"] = "Bearer " + ", ".join(
+                f'{key}="{value}"' for key, value in shown.items() if value
+            )
+        decision = self._end(outcome, status, rule, list(own.items()), body)
+        if challenge is None:
+            return decision
+        realm, scope = challenge
+        return replace(decision, challenge=(realm.encode(), None if scope is None else scope.encode()))
 
-
-# Fields of a refusal that are the runtime's own.
-_REFUSAL_FIELDS = frozenset({b"content-type", b"cache-control", b"www-authenticate"})
+    def _own_page(self) -> Decision:
+        """Below `/.lightgate`: no rule is asked, and nothing is taken from the request."""
+        self.headers = {}
+        for name, value in self.request.headers:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            if text:
+                self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+        address = ip_address(self.request.ip.decode())
+        is_local = (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        is_plain = self.request.method in (b"GET", b"HEAD") and self.request.content_length == 0
+        own = [("cache-control", "no-store")]
+        match self.path if is_local and is_plain else "":
+            case "/.lightgate/health":
+                return self._end(Outcome.RESPOND, 204, "lightgate", own, None)
+            case "/.lightgate/status":
+                own.append(("content-type", "application/json"))
+                return self._end(Outcome.RESPOND, 200, "lightgate", own, None)
+        return self._refusal(Outcome.REFUSE, 404, "lightgate", "there is nothing here")
 
 
 def _as_bytes(fields: dict[str, str]) -> dict[bytes, bytes]:

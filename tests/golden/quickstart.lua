@@ -77,7 +77,7 @@ local set_response_header = gate.set_response_header
 local K = {
   { ["/members"] = true, ["/account"] = true },
   moved_paths("/shop\010/\010301\010/news/*\010/blog/*\010301\010"),
-  automaton("id;;0*10,1,0*36,2,3*10,0*39,4,0*158;5,0/6,0/2,0,3,5,4,0/2,0,3,5,4,6;0*2,2,0*2/0*4,3/0*2,4,0*2/0*3,5,0:0*3,1,0*2/0,6,0,7,0:0,2,0*3,3/0*5:0*5,4/0,6,0,8,0:0,2,0*3,3/0,6,0,9,0:0,2,0*3,3/0,6,0,10,0:0,2,0*3,3/0,6,0,11,0:0,2,0*3,3/0,6,0*3:0,2,0*3,3"),
+  automaton("id;;0*10,1,0*37,2*10,0*198;5,0/6,0/2,0,3,5,4,0/2,0,3,5,4,6;0*2,2:0*2,1,0/0,3,4:0,2,0,3/0*3:0*3,4/0,3,5:0,2,0,3/0,3,6:0,2,0,3/0,3,7:0,2,0,3/0,3,8:0,2,0,3/0,3,0:0,2,0,3"),
   networks({ "127.0.0.0/8", "::1/128", "192.0.2.0/24" }),
   limiter({
     amount = 60,
@@ -118,7 +118,7 @@ gate.rules = {
   end,
   -- 4. "short links" (lightgate.toml:35)
   function(q)
-    if not search(K[3], q.path, q.groups or groups(q)) then return nil end
+    if not search(K[3], q.path, q.groups or groups(q), "/a/") then return nil end
     return redirect(q, 4, 302, "/blog/" .. encode(texts.format_text(q.groups["id"], "0>6")) .. ".html")
   end,
   -- 5. "status is for the office" (lightgate.toml:40)
@@ -227,6 +227,29 @@ gate.names = {
   "a page for what is not there",
   "security headers",
 }
+
+gate.dispatch({
+  last = 14,
+  index = {
+    always = "1 3 13 14",
+    path = {
+      exact = "\
+2 /account\
+6,7,8,12 /api\
+2,8,10,11 /members\
+9 /members/admin\
+5 /status\
+",
+      prefix = "\
+4 /a/\
+6,7,8,12 /api/\
+8,10,11 /members/\
+9 /members/admin/\
+5 /status/\
+",
+    },
+  },
+})
 
 _G.lightgate = gate
 return gate.run()

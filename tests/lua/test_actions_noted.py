@@ -77,6 +77,25 @@ def test_a_later_pass_is_not_rewritten(host: Host) -> None:
     assert (again.status, again.path, again.query) == (0, b"/.lightgate/origin/app/handler", b"h=1")
 
 
+def test_nor_is_one_under_another_release(host: Host) -> None:
+    """A request is rewritten once, by whichever release let it through first."""
+    assert run(host, Request(path=b"/old"), NOTES).status == 0
+    host.answer(Request(path=b"/handler"), {})
+    script = request_script(NOTES, (b"one", b"two"), SETTINGS.replace(b'"r1"', b'"r2"')).replace(
+        b'gate.release == "r1"', b'gate.release == "r2"'
+    )
+    assert host.run(script, b"@2").path == b"/.lightgate/origin/app/handler"
+
+
+def test_a_bug_in_a_later_pass_is_not_replaced(host: Host) -> None:
+    rules = b"function(q) gate.fall_back(q, 'k1') return q.path == '/handler' and 'nonsense' or nil end"
+    assert b"LIGHTGATE_FALLBACK" in run(host, Request(path=b"/old"), rules).env
+    host.answer(Request(path=b"/handler"), {})
+    again = host.run(request_script(rules, (b"one", b"two")))
+    assert again.status == 500
+    assert b"LIGHTGATE_FALLBACK" not in again.env
+
+
 def test_a_later_pass_has_only_its_own_fallbacks(host: Host) -> None:
     rules = b"function(q) if q.path == '/old' then gate.fall_back(q, 'k1') end return nil end"
     assert b"LIGHTGATE_FALLBACK" in run(host, Request(path=b"/old"), rules).env
@@ -175,6 +194,10 @@ def test_a_fallback_keeps_no_field_of_what_it_replaces(host: Host) -> None:
         b"Content-Encoding": b"gzip",
         b"Set-Cookie": b"a=b",
         b"Cache-Control": b"public",
+        b"Retry-After": b"600",
+        b"Refresh": b"0;url=/",
+        b"Clear-Site-Data": b"*",
+        b"Repr-Digest": b"x",
         b"X-A": b"kept",
     }
     env = {b"LIGHTGATE_FALLBACK": b"k1 ", b"LIGHTGATE_RESPONSE": b"=X-B: 1\n"}

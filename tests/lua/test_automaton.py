@@ -55,6 +55,17 @@ def test_without_a_match_groups_are_left_alone(host: Host) -> None:
     assert dict(groups.items()) == {b"x": b"aa", b"y": b""}
 
 
+def test_what_a_match_begins_with_can_be_given_apart(host: Host) -> None:
+    module = runtime(host)
+    split = regex.split(regex.parse(r"^/user-7/(?P<id>[0-9]+)$"))
+    automaton = module[b"new"](regex.compiled(split.rest).packed())
+    for text, found in ((b"/user-7/12", b"12"), (b"/user-8/12", None), (b"12", None), (b"/user-7/", None)):
+        groups = host.lua.table_from({})
+        assert module[b"search"](automaton, text, groups, split.leading) is (found is not None)
+        assert groups[b"id"] == found
+        assert module[b"search"](automaton, text, None, split.leading) is (found is not None)
+
+
 def test_an_automaton_keeps_nothing_from_one_search_to_the_next(host: Host) -> None:
     module = runtime(host)
     automaton = module[b"new"](regex.compile("^(?:(?P<x>a)|(?P<y>b))").packed())

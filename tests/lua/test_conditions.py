@@ -6,7 +6,9 @@ how the compiler pushes negations inward and puts guards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum, auto
 from itertools import product
 from typing import Any
 
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luagen import model
+from luagen import model, partials
 from luagen.builtins import BUILTINS, TO_THE_END
+from luagen.diagnostics import Bag
 from luagen.lower_values import lower_expression
 from luagen.lua.host import LUA_VERSIONS
 from luagen.model import Comparison, Expression, Type
@@ -59,7 +62,8 @@ class Meaning:
             case model.Or(operands=parts):
                 return some([self.three(part, bound) for part in parts])
             case model.Conditional(condition=condition, then=then, otherwise=otherwise):
-                return self.three(then if self.three(condition, bound) else otherwise, bound)
+                held = self.three(condition, bound)
+                return None if held is None else self.three(then if held else otherwise, bound)
             case model.Quantifier(every=all_, variable=variable, sequence=sequence, body=body):
                 try:
                     elements = self.value(sequence, bound)
@@ -99,12 +103,15 @@ class Meaning:
             raise AbsentError
         return self._claims[pointer]
 
+    def test(self, node: Expression, bound: Mapping[int, bytes]) -> bool:
+        held = self.three(node, bound)
+        if held is None:
+            raise AbsentError
+        return held
+
     def value(self, node: Expression, bound: Mapping[int, bytes]) -> Any:
         if node.type is Type.BOOLEAN:
-            held = self.three(node, bound)
-            if held is None:
-                raise AbsentError
-            return held
+            return self.test(node, bound)
         match node:
             case model.Literal(value=value):
                 return value.encode() if isinstance(value, str) else value
@@ -120,7 +127,7 @@ class Meaning:
             case model.Call(function=function, arguments=arguments):
                 return BUILTINS[function].compute(*(self.value(one, bound) for one in arguments))
             case model.Conditional(condition=condition, then=then, otherwise=otherwise):
-                return self.value(then if self.three(condition, bound) else otherwise, bound)
+                return self.value(then if self.test(condition, bound) else otherwise, bound)
             case model.And(operands=parts) | model.Or(operands=parts):
                 value: Any = None
                 for part in parts:
@@ -134,7 +141,7 @@ class Meaning:
                 variable=variable, sequence=sequence, condition=condition, element=element
             ):
                 bindings = [{**bound, variable.number: one} for one in self.value(sequence, bound)]
-                kept = [one for one in bindings if condition is None or self.three(condition, one)]
+                kept = [one for one in bindings if condition is None or self.test(condition, one)]
                 return tuple(self.value(element, one) for one in kept)
         raise AssertionError(node)
 
@@ -159,25 +166,53 @@ def parsed(part: Expression) -> model.ParsedInteger:
     return model.ParsedInteger(span=SPAN, type=Type.INTEGER, text=part)
 
 
+class Partial(Enum):
+    """Where draws put what may be absent."""
+
+    ANYWHERE = auto()  # also where the checker refuses it
+    IN_TEXTS = auto()  # as the checker lets it be in templates
+    IN_CONDITIONS = auto()  # as in conditions
+    NOWHERE = auto()
+
+
 class Draw:
     """Draws expressions of each type, no deeper than they say."""
 
-    def __init__(self, data: st.DataObject) -> None:
+    def __init__(self, data: st.DataObject, partial: Partial = Partial.IN_CONDITIONS) -> None:
         self._data = data
         self._variables = 0
+        self._partial = partial
+
+    @contextmanager
+    def _where(self, changes: dict[Partial, Partial]) -> Iterator[None]:
+        before = self._partial
+        self._partial = changes.get(before, before)
+        yield
+        self._partial = before
+
+    def _behind(self) -> AbstractContextManager[None]:
+        """For parts on whose absence what a condition means would depend in a way that nobody expects."""
+        return self._where({Partial.IN_CONDITIONS: Partial.NOWHERE})
+
+    def _test(self, deep: int, bound: tuple[model.Variable, ...]) -> Expression:
+        with self._where({Partial.IN_CONDITIONS: Partial.NOWHERE, Partial.IN_TEXTS: Partial.IN_CONDITIONS}):
+            return self.condition(deep, bound)
+
+    def _maybe(self, *kinds: str) -> list[str]:
+        return list(kinds) if self._partial is not Partial.NOWHERE else []
 
     def _one(self, *choices: str) -> str:
         return self._data.draw(st.sampled_from(choices))
 
     def _conditional(self, type_: Type, deep: int, bound: tuple[model.Variable, ...]) -> model.Conditional:
         draw = {Type.STRING: self.text, Type.INTEGER: self.integer, Type.BOOLEAN: self.condition}[type_]
-        return model.Conditional(
-            span=SPAN, type=type_, condition=self.condition(deep, bound),
-            then=draw(deep, bound), otherwise=draw(deep, bound),
-        )  # fmt: skip
+        condition = self._test(deep, bound)
+        with self._behind():
+            then, otherwise = draw(deep, bound), draw(deep, bound)
+        return model.Conditional(span=SPAN, type=type_, condition=condition, then=then, otherwise=otherwise)
 
     def text(self, deep: int, bound: tuple[model.Variable, ...]) -> Expression:
-        kinds = ["literal", "claim", "claim"] + ["variable"] * 3 * bool(bound)
+        kinds = ["literal", *self._maybe("claim", "claim"), *["variable"] * 3 * bool(bound)]
         if deep > 0:
             kinds += ["call", "conditional", "chain"]
         match self._one(*kinds):
@@ -192,10 +227,13 @@ class Draw:
             case "conditional":
                 return self._conditional(Type.STRING, deep - 1, bound)
         chain = or_ if self._one("or", "and") == "or" else and_
-        return chain(self.text(deep - 1, bound), self.text(deep - 1, bound))
+        with self._behind():
+            return chain(self.text(deep - 1, bound), self.text(deep - 1, bound))
 
     def integer(self, deep: int, bound: tuple[model.Variable, ...]) -> Expression:
-        kinds = ["literal", "claim"] + ["parsed", "len", "add", "conditional"] * (deep > 0)
+        kinds = ["literal", *self._maybe("claim")]
+        if deep > 0:
+            kinds += [*self._maybe("parsed"), "len", "add", "conditional"]
         match self._one(*kinds):
             case "literal":
                 return number(self._data.draw(st.integers(-2, 2)))
@@ -210,7 +248,7 @@ class Draw:
         return self._conditional(Type.INTEGER, deep - 1, bound)
 
     def sequence(self, deep: int, bound: tuple[model.Variable, ...]) -> Expression:
-        kinds = ["claim", "set"] + ["split", "comprehension"] * (deep > 0)
+        kinds = [*self._maybe("claim"), "set"] + ["split", "comprehension"] * (deep > 0)
         match self._one(*kinds):
             case "claim":
                 return claim("/l")
@@ -220,10 +258,13 @@ class Draw:
                 return call("split", self.text(deep - 1, bound), text(","), number(TO_THE_END))
         variable = self._variable()
         inside = (*bound, variable)
+        sequence = self.sequence(deep - 1, bound)
+        condition = self._test(deep - 1, inside) if self._one("if", "") else None
+        with self._behind():
+            element = self.text(deep - 1, inside)
         return model.Comprehension(
-            span=SPAN, type=Type.STRINGS, variable=variable, sequence=self.sequence(deep - 1, bound),
-            condition=self.condition(deep - 1, inside) if self._one("if", "") else None,
-            element=self.text(deep - 1, inside),
+            span=SPAN, type=Type.STRINGS, variable=variable, sequence=sequence,
+            condition=condition, element=element,
         )  # fmt: skip
 
     def _variable(self) -> model.Variable:
@@ -231,7 +272,7 @@ class Draw:
         return model.Variable(span=SPAN, type=Type.STRING, name="x", number=self._variables)
 
     def condition(self, deep: int, bound: tuple[model.Variable, ...] = ()) -> Expression:
-        kinds = ["claim", "texts", "integers", "truth", "member", "affix", "literal"]
+        kinds = [*self._maybe("claim"), "texts", "integers", "truth", "member", "affix", "literal"]
         if deep > 0:
             kinds += ["not", "not", "and", "or", "quantifier", "quantifier", "conditional", "booleans"]
         kind, deep = self._one(*kinds), deep - 1
@@ -259,7 +300,9 @@ class Draw:
             case "or":
                 return or_(self.condition(deep, bound), self.condition(deep, bound))
             case "booleans":
-                return self._compare(("==", "!="), self.condition(deep, bound), self.condition(deep, bound))
+                with self._behind():
+                    sides = self.condition(deep, bound), self.condition(deep, bound)
+                return self._compare(("==", "!="), *sides)
             case "conditional":
                 return self._conditional(Type.BOOLEAN, deep, bound)
         variable = self._variable()
@@ -292,6 +335,7 @@ def test_absent_is_neither_true_nor_false(version: str) -> None:
     @given(st.data(), st.lists(CALLERS, min_size=4, max_size=4))
     def agree(data: st.DataObject, callers: list[dict[str, Any]]) -> None:
         condition = Draw(data).condition(3)
+        assert partials.check(condition, Bag())
         lowered = lower_expression(condition)
         negated = lower_expression(not_(condition))
         for claims in callers:
@@ -302,15 +346,36 @@ def test_absent_is_neither_true_nor_false(version: str) -> None:
     agree()
 
 
+def test_what_the_checker_refuses_is_not_lowered() -> None:
+    """Either a condition means what Kleene says, or it is refused: nothing in between gets to Lua."""
+    evaluate = evaluator("lua54")
+    refusals: set[str] = set()
+
+    @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.data(), CALLERS)
+    def agree(data: st.DataObject, claims: dict[str, Any]) -> None:
+        condition = Draw(data, Partial.ANYWHERE).condition(3)
+        bag = Bag()
+        if partials.check(condition, bag):
+            meant = Meaning(claims).three(condition, {})
+            assert evaluate(lower_expression(condition), claims) is (meant is True)
+            assert evaluate(lower_expression(not_(condition)), claims) is (meant is False)
+        else:
+            refusals.update(diagnostic.message for diagnostic in bag.sorted())
+            with pytest.raises(ValueError, match="bug in luagen"):
+                lower_expression(condition)
+
+    agree()
+    assert len({message.partition(" cannot be ")[2] for message in refusals}) == 7
+
+
 S, T, N, B, L = map(claim, CLAIMS)
 X = model.Variable(span=SPAN, type=Type.STRING, name="x", number=1)
-ONE_OF_TWO = strings("a", "1")
+SURE = compare(call("upper", text("a")), "==", text("A"))
 
 
 def conditional(condition: Expression, then: Expression, otherwise: Expression) -> model.Conditional:
-    return model.Conditional(
-        span=SPAN, type=then.type, condition=condition, then=then, otherwise=otherwise
-    )  # fmt: skip
+    return model.Conditional(span=SPAN, type=then.type, condition=condition, then=then, otherwise=otherwise)
 
 
 def collected(sequence: Expression, condition: Expression | None, element: Expression) -> model.Comprehension:
@@ -319,37 +384,36 @@ def collected(sequence: Expression, condition: Expression | None, element: Expre
     )
 
 
-# Where only what decides is read, and where reading goes through something else.
+def quantified(every: bool, body: Expression) -> model.Quantifier:
+    return model.Quantifier(
+        span=SPAN, type=Type.BOOLEAN, every=every, variable=X, sequence=strings("a", "1"), body=body
+    )
+
+
+# Where one absent value must not hide behind what another one, or what stands around it, decides.
 SUBTLE: list[Expression] = [
-    compare(or_(S, T), "!=", text("b")),
-    compare(and_(S, T), "!=", text("b")),
-    compare(or_(text(""), S, T), "!=", text("b")),
-    compare(and_(text("b"), S, T), "!=", text("a")),
-    compare(parsed(or_(S, text("1"))), "==", number(1)),
-    compare(parsed(or_(T, text("1"))), "!=", number(1)),
-    compare(conditional(B, S, T), "!=", text("b")),
-    compare(conditional(B, S, text("z")), "!=", text("b")),
-    compare(conditional(not_(B), text("z"), T), "!=", text("b")),
-    compare(conditional(B, N, parsed(S)), "<", number(1)),
-    contains(text("a"), collected(L, None, or_(X, S))),
-    not_(contains(text("a"), collected(L, compare(X, "==", text("a")), or_(X, S)))),
-    not_(contains(text("a"), collected(L, compare(X, "!=", text("a")), call("upper", or_(S, X))))),
-    not_(contains(text("b"), collected(ONE_OF_TWO, compare(S, "==", X), T))),
-    truth(collected(ONE_OF_TWO, compare(parsed(X), ">", N), X)),
-    compare(compare(S, "==", text("a")), "==", B),
-    compare(or_(B, compare(S, "==", text("a"))), "!=", compare(T, "==", text("b"))),
+    compare(S, "!=", T),
+    compare(parsed(S), "!=", parsed(T)),
     compare(N, "<", parsed(S)),
+    starts(S, T, text("a")),
+    starts(text("a"), S, T),
+    contains(S, L),
+    contains(text("a"), collected(L, compare(X, "!=", text("x")), call("upper", X))),
+    compare(conditional(SURE, text("a"), text("b")), "!=", S),
+    quantified(False, and_(compare(S, "==", text("a")), compare(X, "==", T))),
+    quantified(True, or_(not_(compare(S, "==", text("a"))), compare(X, "==", T))),
+    quantified(True, or_(not_(compare(parsed(X), ">", N)), B)),
 ]
 
 
 @pytest.mark.parametrize("version", ["lua51", "lua54", "luajit21"])
 @pytest.mark.parametrize("condition", SUBTLE)
-def test_what_is_not_read_need_not_be_there(condition: Expression, version: str) -> None:
+def test_every_value_counts(condition: Expression, version: str) -> None:
     evaluate = evaluator(version)
     lowered, negated = lower_expression(condition), lower_expression(not_(condition))
     outcomes = set()
     for values in product(
-        (None, b"", b"a", b"1"), (None, b"", b"b"), (None, 0), (None, True, False), (None, (b"a", b"x"))
+        (None, b"", b"a", b"1"), (None, b"", b"b", b"2"), (None, 0), (None, True, False), (None, (b"a", b"x"))
     ):
         claims = dict(zip(CLAIMS, values, strict=True))
         meant = Meaning(claims).three(condition, {})
@@ -362,9 +426,10 @@ def test_what_is_not_read_need_not_be_there(condition: Expression, version: str)
 class Empty(Meaning):
     """What is absent read as empty: the meaning outside conditions."""
 
+    def test(self, node: Expression, bound: Mapping[int, bytes]) -> bool:
+        return self.three(node, bound) is True
+
     def value(self, node: Expression, bound: Mapping[int, bytes]) -> Any:
-        if node.type is Type.BOOLEAN:
-            return Meaning(self._claims).three(node, bound) is True
         try:
             return super().value(node, bound)
         except AbsentError:
@@ -383,7 +448,7 @@ def test_absent_reads_as_empty_in_texts(version: str) -> None:
     @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.data(), CALLERS)
     def agree(data: st.DataObject, claims: dict[str, Any]) -> None:
-        draw = Draw(data)
+        draw = Draw(data, Partial.IN_TEXTS)
         for node in (draw.text(3, ()), draw.integer(3, ()), draw.sequence(3, ())):
             assert evaluate(lower_expression(node), claims) == Empty(claims).value(node, {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -12,10 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import luagen.dispatch
-from luagen import ir
+from luagen import ir, regex
+from luagen.check import check_text
+from luagen.decide import DEPLOYMENT
 from luagen.ir import Constant, RequestField
 from luagen.lua import emit
 from luagen.lua.host import LUA_VERSIONS, Host
+from luagen.lua.server import Server
+from luagen.reference import request as reference
+from luagen.reference.decision import differences
+from luagen.release import build_release
 
 PATHS = (b"/", b"/a", b"/a/", b"/a/b", b"/ab", b"/a/b/c.php", b"/b", b"/b/c", b"/index.php", b"/\xff")
 HOSTS = (
@@ -35,6 +42,19 @@ AFFIXES = (
     b"a.",
     b"GE",
     b"ET",
+)
+PATTERNS = tuple(
+    regex.split(regex.parse(pattern))
+    for pattern in (
+        r"^/a[/b]",
+        r"^/a/b",
+        r"b$",
+        r"^/a$|b",
+        r"^/a\b",
+        r"^GE?T$",
+        r"^a\.",
+        r"\A/a/(?:b|.*php)\Z",
+    )
 )
 SITE_HOSTS = (
     *(b"example.org", b"a.example.org", b"*.example.org", b"*.a.example.org", b"*.test", b"*", b"other.test"),
@@ -58,6 +78,7 @@ def _smallest() -> st.SearchStrategy[ir.Value]:
                 lambda members: ir.InStrings(read, tuple(members))
             ),
             texts.map(lambda text: ir.Equal(read, Constant(text), negated=True)),
+            st.sampled_from(PATTERNS).map(lambda pattern: ir.Matches(pattern, read)),
         )
 
     return st.one_of(*map(about, fields), st.just(HEADER))
@@ -79,6 +100,8 @@ def programs(draw: st.DrawFn) -> ir.Program:
     """Shared rules and sites, most of them large enough for an index."""
     conditions = draw(st.lists(CONDITIONS, min_size=draw(st.sampled_from((0, 15))), max_size=60))
     hosts = draw(st.lists(st.sampled_from(SITE_HOSTS), unique=True, max_size=5))
+    of_first = draw(st.integers(1, 3))  # hosts of the first site; each of the others has one
+    names = [tuple(hosts[:of_first]), *((host,) for host in hosts[of_first:])]
     rules = tuple(
         ir.Rule(
             number=number,
@@ -91,11 +114,11 @@ def programs(draw: st.DrawFn) -> ir.Program:
     if not hosts:
         return ir.Program(rules)
     size = draw(st.integers(0, len(rules)))
-    bounds = sorted(draw(st.lists(st.integers(size, len(rules)), min_size=len(hosts), max_size=len(hosts))))
+    bounds = sorted(draw(st.lists(st.integers(size, len(rules)), min_size=len(names), max_size=len(names))))
     sites = []
     first = size + 1
-    for host, last in zip(hosts, bounds, strict=True):
-        sites.append(ir.Site(hosts=(host,), first=first, last=last, lets_through=draw(st.booleans())))
+    for own, last in zip(names, bounds, strict=True):
+        sites.append(ir.Site(hosts=own, first=first, last=last, lets_through=draw(st.booleans())))
         first = last + 1
     return ir.Program(rules[: bounds[-1]], tuple(sites))
 
@@ -116,7 +139,8 @@ def met(program: ir.Program, host: bytes) -> tuple[int, ...]:
 
 
 _HARNESS = b"""
-local dispatch = ...
+local dispatch, patterns = ...
+local automaton, search = patterns.new, patterns.search
 local ends, visited = 0, {}
 local q = {}
 local gate = {
@@ -157,7 +181,7 @@ end
 @cache
 def _host(version: str) -> tuple[Host, Any]:
     host = Host(version)
-    return host, host.load_runtime("dispatch")["dispatch"]
+    return host, host.load_runtime("dispatch", "automaton")
 
 
 def _functions(program: ir.Program, version: str) -> tuple[Any, Any]:
@@ -169,8 +193,8 @@ def _functions(program: ir.Program, version: str) -> tuple[Any, Any]:
         "\n".join(code.text for code in script.rules).encode(),
         f"gate.dispatch({dispatching})".encode() if script.dispatch else b"",
     )
-    host, dispatch = _host(version)
-    found = host.lua.execute(source, dispatch)
+    host, modules = _host(version)
+    found = host.lua.execute(source, modules["dispatch"], modules["automaton"])
     assert isinstance(found, tuple)
     return found
 
@@ -226,11 +250,20 @@ AFFIXES_OF_TWO_LENGTHS = _visiting(
     *(ir.HasPrefix(_READ_PATH, Constant(text)) for text in (b"/b/", b"/a/b")),
     *(ir.HasSuffix(_READ_PATH, Constant(text)) for text in (b"/", b".php")),
 )
+# Found by what a match begins with, though more follows.
+PATTERNS_ON_PATHS = _visiting(*(ir.Matches(pattern, _READ_PATH) for pattern in PATTERNS))
+# What begins or ends with a text may be this text and nothing else.
+AFFIXES_THAT_ARE_ALL = _visiting(
+    ir.HasPrefix(_READ_PATH, Constant(b"/a")),
+    ir.HasSuffix(ir.Read(RequestField.HOST), Constant(b".example.org")),
+)
 
 
 @pytest.mark.parametrize("version", LUA_VERSIONS)
 @given(program=programs(), requests=st.lists(_requests(), min_size=1, max_size=8), data=st.data())
 @example(program=AFFIXES_OF_TWO_LENGTHS, requests=[(b"/a/b/c.php", b"", b"GET", False)], data=None)
+@example(program=AFFIXES_THAT_ARE_ALL, requests=[(b"/a", b".example.org", b"GET", False)], data=None)
+@example(program=PATTERNS_ON_PATHS, requests=[(b"/a/b", b"", b"GET", False)], data=None)
 @example(program=ONE_RULE_TWICE, requests=[(b"/a/b", b"", b"GET", False)], data=None)
 @settings(max_examples=60, deadline=None)
 def test_an_index_changes_nothing(
@@ -289,3 +322,95 @@ def test_resuming_within_a_site(version: str, first: int, host: bytes, result: l
         assert (status, passes, _numbers(visited)) == (None, None, [])
     else:
         assert (status, passes, _numbers(visited)) == (None, host != b"d.test", result)
+
+
+# --- whole policies -------------------------------------------------------------------------------------
+
+_PARTS = (
+    *(
+        "under(request.path, '/a')",
+        "under(request.path, ('/a/b', '/b'))",
+        "request.path in ('/', '/a/b', '/b')",
+    ),
+    *(
+        "request.path.startswith(('/a/', '/b'))",
+        "request.path.endswith(('.php', '/'))",
+        "request.path in moved",
+    ),
+    *("request.path.startswith(moved)", "not under(request.path, '/a')", "'x' in request.headers"),
+    *("request.host.endswith(('.example.org', '.test'))", "request.host in ('example.org', 'a.example.org')"),
+    *("glob('/a/*', request.path)", "matches('^/b(?:/c)?$', request.path)"),
+    *("request.host == ''", "request.host.startswith('a.')", "request.method == 'PUT'", "identity"),
+    *("request.method in ('GET', 'HEAD')", "request.method != 'GET'", "identity.sub == 'alice'"),
+)
+_HOSTS = ("example.org", "*.example.org", "*.a.example.org", "*.test", "a.test", "*")
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> str:
+    """Rules that tell that they were met, some that ask who calls, and few that end the request."""
+    numbers = iter(range(1, 100))
+
+    def rules(table: str, most: int) -> list[str]:
+        lines = []
+        for _ in range(draw(st.integers(most // 2, most))):
+            number = next(numbers)
+            parts = draw(st.lists(st.sampled_from(_PARTS), min_size=1, max_size=3))
+            when = f" {draw(st.sampled_from(['and', 'or']))} ".join(parts)
+            action = draw(st.sampled_from(["met", "met", "met", "auth", "end"]))
+            lines += [f"[[{table}]]", f'name = "{number}"', f'when = "{when}"']
+            lines.append(
+                {
+                    "met": f'add_response_headers = {{ X-Met = "{number}" }}',
+                    "auth": 'require = { auth = "corp" }',
+                    "end": "respond = { status = 403 }",
+                }[action]
+            )
+        return lines
+
+    lines = ['default = "deny"', "[lists]", 'moved = ["/a", "/b/", "/a/b/c.php"]']
+    lines += ["[auth.corp]", 'issuer = "https://corp.example.org"', 'audience = "shop"', *rules("rule", 12)]
+    hosts = draw(st.lists(st.sampled_from(_HOSTS), max_size=5, unique=True))
+    for host in hosts[::2]:
+        lines += [f'[site."{host}"]', f'default = "{draw(st.sampled_from(["pass", "deny"]))}"']
+        lines += [f'hosts = ["{other}"]' for other in hosts[1:2] if host == hosts[0]]
+        lines += rules(f'site."{host}".rule', 8)
+    return "\n".join(lines) + "\n"
+
+
+_ALICE, _BOB = (reference.Caller(provider=b"corp", sub=sub) for sub in (b"alice", b"bob"))
+_ASKED = st.builds(
+    reference.Request,
+    path=st.sampled_from([path for path in PATHS if path.isascii()]),
+    authority=st.sampled_from(
+        [
+            b"",
+            b"example.org",
+            b"a.example.org:8080",
+            b"b.a.example.org",
+            b"xexample.org",
+            b"a.test",
+            b"c.test",
+        ]
+    ),
+    method=st.sampled_from((b"GET", b"PUT", b"HEAD")),
+    headers=st.sampled_from(((), ((b"X", b"1"),))),
+    caller=st.sampled_from((None, _ALICE, _BOB)),
+)
+
+
+@pytest.mark.parametrize("version", ("lua51", "lua54", "luajit21"))
+@given(text=policies(), requests=st.lists(_ASKED, min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_an_index_changes_no_decision(version: str, text: str, requests: list[reference.Request]) -> None:
+    """Of whole policies, whose requests are suspended and resumed wherever rules ask who calls."""
+    policy, diagnostics = check_text(text, "policy.toml", Path())
+    assert policy is not None, [one.message for one in diagnostics]
+    servers = []
+    for fewest in (1, 1000):
+        with patch.object(luagen.dispatch, "MIN_RULES", fewest):
+            servers.append(Server(build_release(policy, DEPLOYMENT), version))
+    for request in requests:
+        indexed, straight = (server.decide(request) for server in servers)
+        assert not differences(indexed.decision, straight.decision)
+        assert indexed.deferrals == straight.deferrals

@@ -135,7 +135,7 @@ def test_kept_query(location: bytes, query: bytes, whole: bytes) -> None:
 def fields(rule: str) -> dict[str, object]:
     found = action_of(rule)
     assert isinstance(found, SecurityHeaders)
-    values = {header.name: header.value for header in found.headers}
+    values = {header.name: header.value for header in found.values}
     return {name: value.value if isinstance(value, Literal) else value for name, value in values.items()}
 
 

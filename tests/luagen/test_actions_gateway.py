@@ -105,10 +105,10 @@ STAND_IN = StandIn(
                 )
             ),
         ),
-        ('add_request_headers = { X-A = "1" }', AddRequestHeaders(headers=named(X_A=text("1")))),
+        ('add_request_headers = { X-A = "1" }', AddRequestHeaders(values=named(X_A=text("1")))),
         (
             'add_response_headers = { Set-Cookie = "1" }',
-            AddResponseHeaders(headers=named(Set_Cookie=text("1"))),
+            AddResponseHeaders(values=named(Set_Cookie=text("1"))),
         ),
         ('remove_request_headers = ["X-A", "b"]', RemoveRequestHeaders(names=("X-A", "b"))),
         ('remove_response_headers = "X-A"', RemoveResponseHeaders(names=("X-A",))),

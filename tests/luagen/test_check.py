@@ -125,7 +125,7 @@ def test_quickstart() -> None:
     assert by_name["tell the application who it is"] == rule(
         "tell the application who it is",
         both(members, known),
-        SetRequestHeaders(headers=(named("X-User", field("identity.sub")), named("X-Roles", roles))),
+        SetRequestHeaders(values=(named("X-User", field("identity.sub")), named("X-Roles", roles))),
     )
     assert policy.tests[0].name == "strangers stay out"
 

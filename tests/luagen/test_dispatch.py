@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from luagen import dispatch, ir
+from luagen import dispatch, ir, regex
 from luagen.dispatch import Key, Where, index, necessary
 from luagen.ir import Constant, RequestField
 
@@ -25,6 +25,10 @@ def ends(field: RequestField, text: bytes) -> ir.Value:
 def keys(*found: tuple[RequestField, Where, bytes]) -> dict[RequestField, frozenset[Key]]:
     fields = {field for field, _, _ in found}
     return {field: frozenset(Key(*key) for key in found if key[0] is field) for field in fields}
+
+
+def matches(pattern: str) -> ir.Matches:
+    return ir.Matches(regex.split(regex.parse(pattern)), ir.Read(PATH))
 
 
 HEADER = ir.HasEntry(ir.Source.HEADER, b"x")
@@ -51,7 +55,11 @@ HEADER = ir.HasEntry(ir.Source.HEADER, b"x")
             ir.HasAnySuffix(ir.Read(PATH), (b".js", b".css")),
             keys((PATH, SUFFIX, b".js"), (PATH, SUFFIX, b".css")),
         ),
+        (matches("^/shop/[a-z]+$"), keys((PATH, PREFIX, b"/shop/"))),
+        (matches(regex.glob_pattern("/users/*/x")), keys((PATH, PREFIX, b"/users/"))),
         # what says little or nothing
+        (matches("/shop/[a-z]+$"), {}),
+        (matches("^/[a-z]+$"), {}),
         (ir.Equal(ir.Read(PATH), Constant(b"/a"), negated=True), {}),
         (ir.Not(is_(PATH, b"/a")), {}),
         (starts(PATH, b"/"), {}),

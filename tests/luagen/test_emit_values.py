@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from luagen import ir
+from luagen import ir, regex
 from luagen.ir import Constant
 from luagen.lua.emit_values import ValueWriter
 from luagen.lua.pool import Pool
@@ -17,6 +17,10 @@ LOWER = ir.Apply("lower", (PATH,))
 X, Y = ir.Variable(0), ir.Variable(1)
 ROLES = ir.Caller(ir.Member.ROLE_LIST)
 NOW = ir.Read(ir.RequestField.NOW)
+
+
+def matches(pattern: str) -> ir.Matches:
+    return ir.Matches(regex.split(regex.parse(pattern)), PATH)
 
 
 def written(value: ir.Value) -> tuple[str, list[str]]:
@@ -109,8 +113,10 @@ PACKED = '"' + "\\255".join(text.decode() for text in MANY) + '"'
          'packed_networks({\n    { 4, 8, "\\000\\002\\004\\006\\008\\010\\012'
          '\\014\\016\\018\\020\\022\\024\\026\\028\\030" },\n'
          '    { 4, 24, "\\192\\000\\002" },\n    { 16, 33, " \\001\\013\\184\\000" },\n  })'),
-        (ir.Matches("a", (), PATH), "search(K[1], q.path)", None),
-        (ir.Matches("(?P<id>a)", ("id",), PATH), "search(K[1], q.path, q.groups or groups(q))", None),
+        (matches("a"), "search(K[1], q.path)", None),
+        (matches("(?P<id>a)"), "search(K[1], q.path, q.groups or groups(q))", None),
+        (matches("^/a(?P<id>b)"), 'search(K[1], q.path, q.groups or groups(q), "/a")', None),
+        (matches("^/a[bc]"), 'search(K[1], q.path, nil, "/a")', None),
     ],
 )  # fmt: skip
 def test_constants(value: ir.Value, lua: str, constant: str | None) -> None:

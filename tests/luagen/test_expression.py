@@ -182,7 +182,7 @@ TEMPLATES = {
 def test_template(template: str, expected: str) -> None:
     action = rule_of("identity", template).action
     assert isinstance(action, SetEnv)
-    value = action.variables[0].value
+    value = action.values[0].value
     assert value.type is Type.STRING
     assert short(value) == expected
 

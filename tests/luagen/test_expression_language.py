@@ -35,7 +35,7 @@ def test_condition(when: str, expected: str) -> None:
 def test_template(template: str, expected: str) -> None:
     action = rule_of("user" if "match[" in template else "True", template).action
     assert isinstance(action, SetEnv)
-    value = action.variables[0].value
+    value = action.values[0].value
     assert value.type is Type.STRING
     assert short(value) == expected
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from luagen.check import check_text
+from luagen.lint.contradiction import contradiction
 from luagen.lint.covering import Covering
 from luagen.lint.implication import implies
 from luagen.model import Expression, Rule
@@ -20,6 +21,7 @@ SMALLEST = st.one_of(
     st.builds('request.path in ("{}", "{}")'.format, st.sampled_from(TEXTS), st.sampled_from(TEXTS)),
     st.builds('request.path.startswith(("{}", "{}"))'.format, st.sampled_from(TEXTS), st.sampled_from(TEXTS)),
     st.builds('request.path.endswith(("{}", "{}"))'.format, st.sampled_from(TEXTS), st.sampled_from(TEXTS)),
+    st.builds('under(request.path, "{}")'.format, st.sampled_from(("/a", "/b", "/a/b"))),
     st.builds('"{}" in request.path'.format, st.sampled_from(TEXTS)),
     st.builds('request.host == "{}"'.format, st.sampled_from(("a", "b"))),
 )
@@ -46,7 +48,15 @@ def rules_of(*conditions: str) -> tuple[Rule, ...]:
 
 
 def holding(condition: str) -> set[int]:
-    return {number for number, request in enumerate(REQUESTS) if eval(condition, {"request": request})}
+    return {
+        number
+        for number, request in enumerate(REQUESTS)
+        if eval(condition, {"request": request, "under": under})
+    }
+
+
+def under(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")
 
 
 # Few pairs imply one another.
@@ -68,12 +78,41 @@ def test_what_covers_implies(one: str, other: str) -> None:
         assert holding(one) <= holding(other)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(CONDITIONS, min_size=2, max_size=3))
+def test_a_contradiction_never_holds(parts: list[str]) -> None:
+    condition = " and ".join(f"({part})" for part in parts)
+    if contradiction(when_of(condition)) is not None:
+        assert holding(condition) == set()
+
+
 A, B = 'request.path == "/a/b"', 'request.host == "a"'
+
+
+DIRECTORIES = [
+    (A, 'under(request.path, "/a")'),
+    ('under(request.path, ("/a/b", "/c"))', 'under(request.path, ("/a", "/c"))'),
+    ('request.path in ("/c/x", "/a")', 'under(request.path, ("/a", "/c"))'),
+    ('request.path.startswith("/a/b")', 'request.path == "/x" or request.path.startswith("/a/")'),
+    (f'request.path.startswith("/a/b") and {B}', 'under(request.path, "/a")'),
+    ('under(request.path, "/a")', 'request.path.startswith("/a")'),
+    ('request.ip in "10.1.0.0/16"', 'request.ip in "10.0.0.0/8" or request.path == "/x"'),
+    ('"/." in request.path or request.path == "/x"', 'request.path == "/x" or "/." in request.path'),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIRECTORIES)
+def test_a_choice_covers_what_meets_one_of_its_sides(one: str, other: str) -> None:
+    covering = Covering()
+    [rule] = rules_of(other)
+    covering.add(rule)
+    assert covering.first(when_of(one)) is rule
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        *DIRECTORIES,
         (A, A),
         (f"{A} and {B}", A),
         (f"{A} and {B}", f"{B} and {A}"),
@@ -101,6 +140,8 @@ def test_what_it_sees(one: str, other: str) -> None:
         ('request.ip in "10.0.0.0/8"', 'request.ip in "10.1.0.0/16"'),
         ('request.ip in "::/0"', 'request.ip in "0.0.0.0/0"'),
         (A, f"{A} and {B}"),
+        ('request.path.startswith("/a")', 'under(request.path, "/a")'),
+        ('under(request.path, "/a")', 'under(request.path, "/a/b")'),
         ('request.host == "/a/b"', A),
     ],
 )

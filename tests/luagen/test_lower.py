@@ -243,7 +243,7 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
         (require(that=TRUE), (PERMIT,)),
         (require(that=FALSE), (final("forbid", ir.NIL, ir.NIL, unless=NO), PERMIT)),
         (
-            SetRequestHeaders(headers=named(X_User=SUB, X_A=header("x-a"), X_N=text(""))),
+            SetRequestHeaders(values=named(X_User=SUB, X_A=header("x-a"), X_N=text(""))),
             (
                 ir.Let(V1, SUB_),
                 ir.Let(V2, ir.Entry(ir.Source.HEADER, b"x-a")),
@@ -256,7 +256,7 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
             ),
         ),
         (
-            SetEnv(variables=named(A=template(join(","), text("; "), or_(SUB, text("-"))))),
+            SetEnv(values=named(A=template(join(","), text("; "), or_(SUB, text("-"))))),
             (
                 ir.Let(
                     V1,
@@ -273,7 +273,7 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
             ),
         ),
         (
-            SetEnv(variables=named(A=or_(SUB, text("a\nb")))),
+            SetEnv(values=named(A=or_(SUB, text("a\nb")))),
             (
                 ir.Let(V1, ir.FirstNonEmpty((SUB_, Constant(b"a\nb")))),
                 ir.CheckStop(),
@@ -283,7 +283,7 @@ V1, V2 = ir.Slot(1), ir.Slot(2)
             ),
         ),
         (
-            SetResponseHeaders(headers=named(X_R=text("nosniff"))),
+            SetResponseHeaders(values=named(X_R=text("nosniff"))),
             (does("set_response_header", Constant(b"X-R"), Constant(b"nosniff")),),
         ),
     ],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from luagen import fold, ir, model
+from luagen import fold, ir, model, regex
 from luagen.builtins import TO_THE_END
 from luagen.ir import Constant
 from luagen.lower_values import lower_expression
@@ -72,8 +72,9 @@ def collected(sequence: Expression, condition: Expression | None, element: Expre
     )
 
 
-def matches(pattern: str, part: Expression, *groups: str) -> model.Matches:
-    return model.Matches(span=SPAN, type=Type.BOOLEAN, pattern=pattern, groups=groups, text=part)
+def matches(pattern: str, part: Expression) -> model.Matches:
+    split = regex.split(regex.parse(pattern))
+    return model.Matches(span=SPAN, type=Type.BOOLEAN, pattern=pattern, split=split, text=part)
 
 
 def integer(name: str) -> model.Field:
@@ -97,6 +98,7 @@ DOT = starts(X, text("."))
 DOT_ = ir.HasPrefix(X_, Constant(b"."))
 ID = model.Group(span=SPAN, type=Type.STRING, name="id")
 USER = r"^/user/(?P<id>[0-9]+)$"
+USER_ = regex.split(regex.parse(USER))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ USER = r"^/user/(?P<id>[0-9]+)$"
         (parsed(text("1.5")), Constant(0)),
         (compare(parsed(text("1.5")), "==", number(0)), fold.FALSE),
         (matches(r"^/a+$", text("/aaa")), fold.TRUE),
-        (matches(USER, PATH, "id"), ir.Matches(USER, ("id",), PATH_)),
+        (matches(USER, PATH), ir.Matches(USER_, PATH_)),
         # sequences
         (contains(HOST, ARGS), ir.InSequence(HOST_, ir.Arguments(b"k"))),
         (contains(HOST, ROLES), ir.HasRole(HOST_)),
@@ -208,10 +210,10 @@ HAS_X_ = ir.HasEntry(ir.Source.COOKIE, b"x")
         (and_(quantifier(False, ROLES, DOT), IS_A),
          ir.All((IS_A_, ir.Quantifier(False, X_, ir.Caller(ir.Member.ROLE_LIST), DOT_)))),
         # a group is there only after its pattern has matched
-        (and_(matches(USER, PATH, "id"), compare(ID, "==", SUB), IS_A),
-         ir.All((ir.Matches(USER, ("id",), PATH_), IS_A_, ir.Equal(ir.Group(b"id"), SUB_)))),
-        (and_(matches(USER, SUB, "id"), compare(ID, "==", text("1"))),
-         ir.All((ir.Matches(USER, ("id",), SUB_), ir.Equal(ir.Group(b"id"), Constant(b"1"))))),
+        (and_(matches(USER, PATH), compare(ID, "==", SUB), IS_A),
+         ir.All((ir.Matches(USER_, PATH_), IS_A_, ir.Equal(ir.Group(b"id"), SUB_)))),
+        (and_(matches(USER, SUB), compare(ID, "==", text("1"))),
+         ir.All((ir.Matches(USER_, SUB_), ir.Equal(ir.Group(b"id"), Constant(b"1"))))),
     ],
 )  # fmt: skip
 def test_who_is_calling_is_asked_last(condition: Expression, value: ir.Value) -> None:
@@ -223,4 +225,4 @@ def test_what_may_end_a_request() -> None:
     assert not ir.may_suspend(ir.Read(ir.RequestField.COUNTRY))
     assert ir.may_suspend(ir.Quantifier(False, X_, PARTS_, ir.Equal(X_, PLAN_)))
     assert ir.may_suspend(ir.Choice(HAS_PLAN, PATH_, HOST_))
-    assert not ir.may_stop(ir.Matches(USER, ("id",), ir.Entry(ir.Source.HEADER, b"x")))
+    assert not ir.may_stop(ir.Matches(USER_, ir.Entry(ir.Source.HEADER, b"x")))

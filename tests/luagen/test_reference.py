@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import pytest
 
 from luagen.builtins import BUILTINS
 from luagen.check import check_text
-from luagen.model import Expression, Policy, Type
+from luagen.model import Expression, Policy, SampleRequest, Type
 from luagen.reference.decision import Decision, Outcome
 from luagen.reference.evaluate import Evaluator
 from luagen.reference.limits import Limits
 from luagen.reference.play import Player, site_of
 from luagen.reference.reading import claim, parse_address
 from luagen.reference.request import Caller, Request
-from luagen.reference.sample import normalised
+from luagen.reference.sample import normalised, request_of
 
 HEAD = """
 default = "pass"
@@ -99,7 +100,15 @@ def decide(rules: str, **changes: Any) -> Decision:
         ('not int(request.args["a"]) > 6', {"query": b"a=x"}, None),
         ('not any(int(x) > 6 for x in request.args.getall("a"))', {"query": b"a=x&a=1"}, None),
         ('any(int(x) > 6 for x in request.args.getall("a"))', {"query": b"a=x&a=7"}, True),
-        ('(1 if int(request.args["a"]) > 6 else 2) == 2', {"query": b"a=x"}, True),
+        # what stands after the `if` of any and all is one of the conditions
+        ('not any(x for x in ("a",) if identity.claims["plan"] == "free")', {}, None),
+        ('not any(x for x in ("a",) if identity.claims["plan"] == "free")', {"caller": ALICE}, True),
+        ('any(x == "b" for x in ("a", "b") if not identity.claims["beta"])', {}, None),
+        ('any(x == "c" for x in ("a", "b") if not identity.claims["beta"])', {}, False),
+        ('all(x == "b" for x in ("a", "b") if identity.claims["beta"])', {}, None),
+        ('all(x in ("a", "b") for x in ("a", "b") if identity.claims["beta"])', {}, True),
+        ('all(x == "b" for x in request.args.getall("a") if int(x) > 6)', {"query": b"a=b&a=3"}, True),
+        ('all(x == "b" for x in request.args.getall("a") if int(x) > 6)', {"query": b"a=b&a=c"}, None),
     ],
 )
 def test_conditions(text: str, changes: dict[str, Any], expected: bool | None) -> None:
@@ -114,6 +123,23 @@ respond = { status = 200, body = '[{identity.claims["plan"]}][{str(int(request.a
 """
     assert decide(rule).body == b"[][0]"
     assert decide(rule, caller=ALICE, query=b"a=7").body == b"[pro][7]"
+
+
+@pytest.mark.parametrize(
+    ("template", "known", "absent"),
+    [
+        ('{"x" if identity.claims["plan"] == "pro" else "y"}', b"x", b"y"),
+        ('{"x" if not identity.claims["plan"] == "free" else "y"}', b"x", b"y"),
+        ('{",".join([x for x in ("a", "b") if identity.claims["plan"] == "pro"])}.', b"a,b.", b"."),
+        ('{",".join([x for x in ("a", "b") if not identity.claims["plan"] == "free"])}.', b"a,b.", b"."),
+    ],
+)
+def test_neither_true_nor_false_chooses_nothing_in_templates(
+    template: str, known: bytes, absent: bytes
+) -> None:
+    rule = f"[[rule]]\nname = 'r'\nrespond = {{ status = 200, body = '''{template}''' }}\n"
+    assert decide(rule, caller=ALICE).body == known
+    assert decide(rule).body == absent
 
 
 def test_every_part_of_a_condition_is_observed() -> None:
@@ -184,6 +210,39 @@ def test_addresses() -> None:
 )
 def test_paths_as_lighttpd_gives_them(sent: bytes, path: bytes, raw: bytes) -> None:
     assert normalised(sent) == (path, raw)
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "port"),
+    [
+        ("https://WWW.Example.ORG/", b"www.example.org", 443),
+        ("https://www.example.org./", b"www.example.org", 443),
+        ("https://www.example.org../", b"www.example.org.", 443),
+        ("https://www.example.org:443/", b"www.example.org", 443),
+        ("https://www.example.org.:443/", b"www.example.org", 443),
+        ("http://www.example.org:80/", b"www.example.org", 80),
+        ("http://www.example.org:443/", b"www.example.org:443", 443),
+        ("https://www.example.org.:8443/", b"www.example.org:8443", 8443),
+        ("https://[2001:DB8:0:0::1]/", b"[2001:db8::1]", 443),
+        ("https://[2001:DB8::0:1]:443/", b"[2001:db8::1]", 443),
+        ("http://[::FFFF:1.2.3.4]:8080/", b"[::ffff:1.2.3.4]:8080", 8080),
+    ],
+)
+def test_hosts_as_lighttpd_gives_them(url: str, authority: bytes, port: int) -> None:
+    request = request_of(sample(url=url), None)
+    assert (request.authority, request.port) == (authority, port)
+
+
+@pytest.mark.parametrize(
+    ("ip", "given"), [("2001:DB8:0:0::1", b"2001:db8::1"), ("192.0.2.7", b"192.0.2.7"), ("::1", b"::1")]
+)
+def test_addresses_as_lighttpd_gives_them(ip: str, given: bytes) -> None:
+    assert request_of(sample(ip=ip), None).ip == given
+
+
+def sample(**changes: Any) -> SampleRequest:
+    [test] = policy('[[test]]\nname = "t"\nrequest = { url = "/" }\nexpect = { status = 200 }\n').tests
+    return replace(test.request, **changes)
 
 
 def test_fields_that_clients_may_not_supply() -> None:

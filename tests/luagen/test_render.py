@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from luagen.diagnostics import MAX_REPORTED, Bag, Code, Diagnostic, Severity, nearest
+from luagen.diagnostics import (
+    MAX_REPEATED,
+    MAX_REPORTED,
+    Bag,
+    Code,
+    Diagnostic,
+    Severity,
+    nearest,
+    without_repetition,
+)
 from luagen.render import as_json, full, line
 from luagen.source import Source, Span
 
@@ -125,6 +134,22 @@ def test_bag_caps(errors: int, warnings: int, last: str | None, severity: Severi
     else:
         assert (found[-1].code, found[-1].message, found[-1].severity) == (Code.TOO_MANY, last, severity)
         assert len(found) == MAX_REPORTED + 1
+
+
+def test_repeated_warnings_are_counted_and_errors_are_not() -> None:
+    source = Source("p.toml", "x" * 100)
+    bag = Bag()
+    for place in range(MAX_REPEATED + 3):
+        bag.warning(Code.UNUSED_NAME, "unused", Span(source, place, place))
+        bag.error(Code.UNKNOWN_NAME, "unknown", Span(source, place, place))
+    for place in range(MAX_REPEATED):
+        bag.warning(Code.EMPTY_LIST, "empty", Span(source, 90 + place, 90 + place))
+    shown = without_repetition(bag.sorted())
+    assert [one.message for one in shown].count("unknown") == MAX_REPEATED + 3
+    assert [one.message for one in shown if one.code is Code.EMPTY_LIST] == ["empty"] * MAX_REPEATED
+    unused = [one for one in shown if one.code is Code.UNUSED_NAME]
+    assert [one.message for one in unused] == ["unused"] * MAX_REPEATED + ["and 3 more like it"]
+    assert full(unused[-1]) == "warning[unused-name]: and 3 more like it"
 
 
 def test_every_code_is_a_kebab_case_name_with_a_summary() -> None:

@@ -61,6 +61,10 @@ def test_a_spelt_condition_means_the_same(case: Path) -> None:
         ("request.ip == '10.0.0.1'", 'request.ip == "10.0.0.1"'),
         ("identity.claims['a']['b'] == 'c'", 'identity.claims["a"]["b"] == "c"'),
         ("any(x for x in request.args.getall('a'))", 'any(x for x in request.args.getall("a"))'),
+        (
+            "any(x == 'a' for x in identity.roles if int(x) > 3)",
+            'any(int(x) > 3 and x == "a" for x in identity.roles)',
+        ),
         ("f'{request.port:05}' == request.path[1:]", 'f"{request.port:05}" == request.path[1:]'),
         ("request.path.strip() == request.path.split('/')[-1]", None),
         ("time.between('22:00', '06:30')", 'time.between("22:00", "06:30")'),

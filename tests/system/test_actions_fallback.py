@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Gates
 from tests.system.gate import Gate
+from tests.system.processes import poll
 from tests.system.wire import Connection, Protocol, curl, request
 
 pytestmark = pytest.mark.system
@@ -70,7 +71,7 @@ SORRY = "<h1>sorry ä</h1>\n"
 
 
 class SlowFailure:
-    """An application that begins a 503, and ends it half a second later."""
+    """An application that begins a 503, and ends it when lighttpd has had the first half."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -94,11 +95,22 @@ class SlowFailure:
             connection.sendall(
                 b"HTTP/1.1 503 Broken\r\n" + framing + b"\r\nSet-Cookie: a=b\r\n\r\n" + parts[0]
             )
-            time.sleep(0.5)
+            poll("lighttpd reads the first half", lambda: _is_read(connection))
             connection.sendall(parts[1] + (b"0\r\n\r\n" if chunked else b""))
 
     def stop(self) -> None:
         self._listener.close()
+
+
+def _is_read(connection: socket.socket) -> bool:
+    """Whether the other process has read all that it was sent: its queue is empty (proc_net_tcp.txt)."""
+    here, there = connection.getsockname(), connection.getpeername()
+    ends = [f"0100007F:{port:04X}" for _, port in (there, here)]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if [local, remote] == ends:
+            return queues.endswith(":00000000")
+    return True  # it has closed the connection
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +134,7 @@ def site(request: pytest.FixtureRequest, module_gate: Gates, http_origin: int, s
     "target",
     [
         "/down/x",
-        "/application/?status=503&field=Set-Cookie:%20a=b&field=ETag:%20x",
+        "/application/?status=503&field=Set-Cookie:%20a=b&field=ETag:%20x&field=Vary:%20Cookie",
         "/slow/x",
         "/slow/chunked",
     ],
@@ -133,8 +145,26 @@ def test_fallback(site: Gate, target: str, protocol: Protocol) -> None:
     assert response.field("Content-Type") == "text/html; charset=utf-8"
     assert (response.field("Cache-Control"), response.field("Retry-After")) == ("no-store", "30")
     assert response.field("X-Site") == "shop"
-    assert response.all("Set-Cookie") == response.all("ETag") == []
+    assert response.all("Set-Cookie") == response.all("ETag") == response.all("Vary") == []
     assert response.field("Content-Length") == str(len(SORRY.encode()))
+
+
+CORS = """
+[[rule]]
+name = "scripts"
+cors = {{ origins = "https://app.example.org" }}
+"""
+
+
+def test_what_rules_note_for_the_response_outlives_the_answer(
+    gate: Gates, http_origin: int, slow: int
+) -> None:
+    site = gate(POLICY.format(port=http_origin, slow=slow) + CORS.format(), files={"sorry.html": SORRY})
+    target, sent = "/application/?status=503&field=Vary:%20Cookie", [("Origin", "https://app.example.org")]
+    response = request(site.port, target, fields=sent)
+    assert (response.status, response.text) == (503, SORRY)
+    assert response.all("Vary") == ["Origin"]
+    assert response.field("Access-Control-Allow-Origin") == "https://app.example.org"
 
 
 def test_connections_stay_usable(site: Gate) -> None:

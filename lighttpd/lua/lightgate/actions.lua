@@ -27,7 +27,7 @@ function M.attach(gate, host, q, ends)
         resp_header[headers[i]] = headers[i + 1]
       end
     end
-    if status == 204 or status == 304 then
+    if status == 204 or status == 205 or status == 304 then
       return ends.answer(index, "respond", status)
     end
     if not body then

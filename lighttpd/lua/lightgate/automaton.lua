@@ -142,10 +142,16 @@ end
 
 
 -- Whether the pattern matches somewhere in the text (Python's re.search). When it does, `groups`, if given, gets the
--- named groups of the leftmost match: "" for one that did not take part.
-function M.search(automaton, text, groups)
+-- named groups of the leftmost match: "" for one that did not take part. With `leading` the text must begin with that, and
+-- the pattern is matched with what stands behind it.
+function M.search(automaton, text, groups, leading)
   local first = 1
-  if automaton.prefix then
+  if leading then
+    if sub(text, 1, #leading) ~= leading then
+      return false
+    end
+    first = #leading + 1
+  elseif automaton.prefix then
     first = find(text, automaton.prefix, 1, true)
     if not first then
       return false

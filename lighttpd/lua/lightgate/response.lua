@@ -13,9 +13,10 @@ local REFUSAL = '{"status":503,"error_description":"the request could not be che
 
 -- Fields that would describe or carry a response that is thrown away.
 local DISCARDED = {
-  "Accept-Ranges", "Allow", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",
-  "Content-Range", "ETag", "Expires", "Last-Modified", "Lightgate-Answer", "Link", "Location", "Set-Cookie",
-  "Transfer-Encoding", "WWW-Authenticate", "X-Sendfile",
+  "Accept-Ranges", "Age", "Allow", "Cache-Control", "Clear-Site-Data", "Content-Digest", "Content-Disposition",
+  "Content-Encoding", "Content-Language", "Content-Location", "Content-MD5", "Content-Range", "Digest", "ETag", "Expires",
+  "Last-Modified", "Lightgate-Answer", "Link", "Location", "Refresh", "Repr-Digest", "Retry-After", "Set-Cookie",
+  "Trailer", "Transfer-Encoding", "Vary", "WWW-Authenticate", "X-Sendfile",
 }
 
 local MAX_KNOWN_TEXTS = 64 -- parsed header lists that are remembered; policies mostly have one
