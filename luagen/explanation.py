@@ -56,7 +56,8 @@ def as_text(policy: Policy, request: Request, decided: Decided, width: int) -> I
     yield ""
     for considered in decided.played.considered:
         yield from _rule_lines(policy, considered, width)
-    yield ""
+    if decided.played.considered:
+        yield ""
     yield from _decision_lines(request, decided.decision, width)
 
 

@@ -3,7 +3,7 @@
 Constants are computed here, by Python itself, so that generated code has no constant conditions and no
 constant arguments. Values are pure, hence an operand that cannot matter is dropped even when evaluating
 it would have asked who the caller is, and what asks who the caller is comes last in every conjunction and
-disjunction, so that a rule for one path asks nobody on other paths, however its condition is written.
+disjunction: a rule for one path asks nobody on other paths, wherever in a conjunction the path stands.
 """
 
 from __future__ import annotations

@@ -135,6 +135,7 @@ _OWN = frozenset(
         "STATE",
         "ANSWER",
         "IDENTITY",
+        "CURRENT_IDENTITY",
         "EXPIRES",
         "RESPONSE",
         "RULE",
