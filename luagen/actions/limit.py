@@ -125,16 +125,16 @@ def structured_name(rule: str) -> str:
 
 
 def _client(text: bytes) -> bytes:
-    """What stands for a client: its IPv4 address, or the first half of its IPv6 address; in bytes."""
+    """What stands for a client, to be shown: its IPv4 address, or the network of its IPv6 address."""
     try:
         address = ip_address(text.decode().partition("%")[0])
     except ValueError:
         return b""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     if not isinstance(address, IPv6Address):
-        return address.packed
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped.packed
-    return ip_network((address, IPV6_PREFIX), strict=False).network_address.packed[: IPV6_PREFIX // 8]
+        return str(address).encode()
+    return str(ip_network((address, IPV6_PREFIX), strict=False)).encode()
 
 
 def _rate(read: TableReader) -> tuple[int, int]:

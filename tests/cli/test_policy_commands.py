@@ -222,6 +222,17 @@ def test_explain_shows_what_percent_has_computed() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [("192.0.2.9", "192.0.2.9"), ("::ffff:192.0.2.9", "192.0.2.9"), ("2001:db8::7", "2001:db8::/64")],
+)
+def test_whose_requests_are_counted(address: str, client: str) -> None:
+    rule = '[[rule]]\nname = "slow"\nlimit = { rate = "5/minute" }\n'
+    write(f"default = 'pass'\n{rule}")
+    result = invoke("explain", "GET", "/", "--ip", address)
+    assert f"count (4 left) for {client}\n" in result.stdout
+
+
 def test_explain_says_what_changes_nothing() -> None:
     write(POLICY)
     result = invoke("explain", "GET", "/", "--country", "DE")
@@ -257,7 +268,6 @@ def test_explain_knows_what_no_rule_sees() -> None:
         "GET https://localhost/.lightgate/x",
         "from 192.0.2.1, nobody is known",
         "no rule is asked: what lies below `/.lightgate` is lightgate's own",
-        "",
         "",
         "refused by lightgate itself",
         "the client gets 404",
