@@ -81,10 +81,11 @@ def named(name: str, key: Span, text: Text, scope: Scope, bag: Bag) -> NamedExpr
             bag.extend(attempt.bag)
         # An entry can stand inside a generator of another expression, whose variables are others.
         scope.variables = max(attempt.counts.variables, checker.counts.variables)
-    measured = None if checked is None else measure(checked)
-    if checked is not None and measured is not None:
+    nodes = 0
+    if checked is not None:
+        measured = measure(checked)
         checked = _within_limits(checked, measured, checker)
-    nodes = 0 if checked is None or measured is None else measured.nodes
+        nodes = 0 if checked is None else measured.nodes
     return NamedExpression(name=name, span=key, expression=checked, is_condition=is_condition, nodes=nodes)
 
 

@@ -126,11 +126,11 @@ class Authorizer:
         return outcome
 
     def _finish(self, request: Request | None, decision: Decision) -> bytes:
-        if request is not None and isinstance(decision, Allow):
-            decision = decision._replace(current_identity=self._current_identity(request, decision))
         match decision:
             case Allow():
                 self._metrics.allowed.inc()
+                if request is not None and request.release != self._releases.current.settings.release:
+                    decision = decision._replace(current_identity=self._current_identity(request, decision))
             case Healthy():
                 pass
             case Challenge() | BadRequest() | Forbidden():
@@ -146,12 +146,9 @@ class Authorizer:
         return respond(decision, release=request.release, nonce=request.nonce, accept=request.accept)
 
     def _current_identity(self, request: Request, allowed: Allow) -> str:
-        """Who the caller is for the release in force, when that is not the one that asked: by the time the
-        answer arrives, lighttpd may have the new rules. Nothing is fetched for it."""
-        current = self._releases.current
-        if current.settings.release == request.release:
-            return ""
-        outcome = self._decide(request, current, final=True)
+        """Who the caller is for the release in force, which is not the one that asked: by the time the answer
+        arrives, lighttpd may have the new rules. "": nobody, or more would have to be fetched to tell."""
+        outcome = self._decide(request, self._releases.current, final=True)
         if not isinstance(outcome, Allow):
             return ""
         fits = len(allowed.identity) + len(outcome.identity) <= MAX_IDENTITY_BYTES

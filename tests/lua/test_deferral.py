@@ -203,6 +203,8 @@ def test_unless_the_sidecar_says_who_calls_for_the_new_one_too(host: Host) -> No
         {"current_identity": ALICE.replace(b"r1", b"r3")},
         {"current_identity": ALICE.replace(b"r1", b"r2").replace(b"corp", b"evil")},
         {"current_identity": b"alice"},
+        {"identity": b""},
+        {"identity": ALICE.replace(b"r1", b"r2")},
         {"answer": b""},
         {"answer": b"r2 {nonce}"},
         {"expires": b"soon"},

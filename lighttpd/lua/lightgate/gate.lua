@@ -298,11 +298,9 @@ local function new_gate(host, settings, before)
     if answered ~= asked .. " " .. nonce then
       return nil, "the sidecar's answer is missing or belongs to another request"
     end
-    local caller
-    if replaced and not is_akin then
+    local caller = text and identities.decode(text, asked)
+    if caller and replaced and not is_akin then
       caller = identities.decode(current, release)
-    else
-      caller = text and identities.decode(text, asked)
     end
     if not caller or not providers[caller.provider] then
       return nil, "the sidecar's answer holds no valid identity"
