@@ -14,9 +14,7 @@ from luagen.regex.nfa import Byte, Mark, Nfa, build
 from luagen.regex.parser import Parsed, parse
 
 _MAX_PREFIX = 32  # bytes; Lua's plain search compares up to all of them at every place of the text
-_MAX_KNOWN = (
-    10_000  # automata that are kept: they are needed when a policy is checked, and when it is written
-)
+_MAX_KNOWN = 10_000  # automata that are kept from the check of a policy until it is written
 
 
 def compile(pattern: str) -> Automaton:
